@@ -1,0 +1,3 @@
+module traffic_management
+
+go 1.26
