@@ -126,4 +126,3 @@ func (t *Timer) Armed() bool { return t.slot != 0 }
 
 // Deadline is when the timer fires, if it is armed.
 func (t *Timer) Deadline() Instant { return t.deadline }
-
