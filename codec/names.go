@@ -1,5 +1,10 @@
 package codec
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // Method is a known request method.
 type Method uint8
 
@@ -153,10 +158,11 @@ var fieldNames = [fieldCount]string{
 
 const longestField = 19 // Proxy-Authorization
 
-// wireNames has the bytes of every known name; fieldsByLength the ids of the names of a length.
+// wireNames has the bytes of every known name, foldedNames the words they are recognised by.
 var (
-	wireNames      = makeWireNames()
-	fieldsByLength = makeFieldsByLength()
+	wireNames   = makeWireNames()
+	foldedNames = makeFoldedNames()
+	fieldIndex  = makeFieldIndex()
 )
 
 func makeWireNames() (t [fieldCount][]byte) {
@@ -166,13 +172,77 @@ func makeWireNames() (t [fieldCount][]byte) {
 	return t
 }
 
-func makeFieldsByLength() (t [longestField + 1][]FieldID) {
-	for id, name := range fieldNames {
-		if name != "" {
-			t[len(name)] = append(t[len(name)], FieldID(id))
+// nameWords is a name of 2 to 19 bytes as its first 8, its second 8 when it has more than 16, and its last 8 bytes;
+// shorter names are two overlapping halves. Names of one length are equal when these are.
+type nameWords struct{ head, mid, tail uint64 }
+
+func wordsOf(b []byte) (w nameWords) {
+	n := len(b)
+	switch {
+	case n >= 8:
+		w.head, w.tail = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
+		if n > 16 {
+			w.mid = binary.LittleEndian.Uint64(b[8:])
 		}
+	case n >= 4:
+		w.head, w.tail = uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[n-4:]))
+	default:
+		w.head, w.tail = uint64(binary.LittleEndian.Uint16(b)), uint64(binary.LittleEndian.Uint16(b[n-2:]))
+	}
+	return w
+}
+
+// foldedName is a known name as received in any case: name has its usual spelling, letters the case bit of every
+// byte that is a letter.
+type foldedName struct {
+	name, letters nameWords
+	size          int
+}
+
+func makeFoldedNames() (t [fieldCount]foldedName) {
+	for id, name := range fieldNames {
+		if name == "" {
+			continue
+		}
+		letters := make([]byte, len(name))
+		for i := range letters {
+			if c := Lower(name[i]); 'a' <= c && c <= 'z' {
+				letters[i] = 0x20
+			}
+		}
+		t[id] = foldedName{name: wordsOf([]byte(name)), letters: wordsOf(letters), size: len(name)}
 	}
 	return t
+}
+
+// nameIndex is a perfect hash table of the known names: no two share a slot under its multiplier.
+type nameIndex struct {
+	multiplier uint64
+	slots      [256]FieldID
+}
+
+func (x *nameIndex) slot(w nameWords) *FieldID {
+	const caseBits = 0x2020202020202020
+	return &x.slots[((w.head|caseBits)^bits.RotateLeft64(w.tail|caseBits, 27))*x.multiplier>>56]
+}
+
+// makeFieldIndex tries multipliers until one is perfect; one in some thirty is.
+func makeFieldIndex() *nameIndex {
+next:
+	for m := uint64(0x9e3779b97f4a7c15); ; m += 0x1d8e4e27c47d124e {
+		x := &nameIndex{multiplier: m}
+		for id, name := range fieldNames {
+			if name == "" {
+				continue
+			}
+			s := x.slot(wordsOf([]byte(name)))
+			if *s != FieldOther {
+				continue next
+			}
+			*s = FieldID(id)
+		}
+		return x
+	}
 }
 
 // String is the name in its usual spelling, empty for FieldOther and FieldRemoved.
@@ -180,17 +250,20 @@ func (id FieldID) String() string { return fieldNames[id] }
 
 func (id FieldID) wire() []byte { return wireNames[id] }
 
-// LookupFieldID returns the id of a field name in any case, FieldOther when it is not a known one. It hashes and
-// allocates nothing: names of the same length are told apart by their last byte first, which differs in most.
+// LookupFieldID returns the id of a field name in any case, FieldOther when it is not a known one. What it knows is
+// a token. It allocates nothing and reads the name a word at a time.
 func LookupFieldID(name []byte) FieldID {
-	if len(name) == 0 || len(name) > longestField {
+	if len(name) < 2 || len(name) > longestField {
 		return FieldOther
 	}
-	last := Lower(name[len(name)-1])
-	for _, id := range fieldsByLength[len(name)] {
-		if known := fieldNames[id]; Lower(known[len(known)-1]) == last && EqualFold(name, known) {
-			return id
-		}
+	w := wordsOf(name)
+	id := *fieldIndex.slot(w)
+	k := &foldedNames[id]
+	differ := (w.head^k.name.head)&^k.letters.head |
+		(w.mid^k.name.mid)&^k.letters.mid |
+		(w.tail^k.name.tail)&^k.letters.tail
+	if differ != 0 || len(name) != k.size {
+		return FieldOther
 	}
-	return FieldOther
+	return id
 }
