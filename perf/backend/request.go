@@ -1,0 +1,32 @@
+package main
+
+import (
+	"bytes"
+
+	"traffic_management/perf/message"
+)
+
+// maxSize is the largest content that is answered.
+const maxSize = 64 << 20
+
+// parseSize reads the size of the content from a request target: /N, /Nk, /Nm or /bytes/N, with or without a query. It
+// returns -1 for anything else.
+func parseSize(target []byte) int {
+	target, _, _ = bytes.Cut(target, []byte("?"))
+	target = bytes.TrimPrefix(target, []byte("/bytes"))
+	if len(target) < 2 || target[0] != '/' {
+		return -1
+	}
+	digits, unit := target[1:], int64(1)
+	switch digits[len(digits)-1] {
+	case 'k':
+		digits, unit = digits[:len(digits)-1], 1<<10
+	case 'm':
+		digits, unit = digits[:len(digits)-1], 1<<20
+	}
+	size := message.Decimal(digits)
+	if size < 0 || size > maxSize/unit {
+		return -1
+	}
+	return int(size * unit)
+}
