@@ -76,6 +76,9 @@ type Conn interface {
 	Hold(on bool)
 	// Wake makes OnData be called once more, later in the turn, even without new input, unless reading is held.
 	Wake()
+	// SetSink makes s hear the connection from now on: after an upgrade, or when a pooled connection finds a new user.
+	// What In holds already is not announced again; see Wake.
+	SetSink(s Sink)
 	// CloseWrite closes the writing side behind what is queued.
 	CloseWrite()
 	// Close ends the connection gently: what is queued is sent, then the socket is closed. With linger the writing

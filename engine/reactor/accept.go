@@ -1,0 +1,162 @@
+package reactor
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	acceptsPerEvent = 64
+	// starvedTime is how long accepting waits when there is no descriptor for another connection.
+	starvedTime = 50 * time.Millisecond
+)
+
+// acceptState is whether an acceptor takes connections.
+type acceptState uint8
+
+const (
+	acceptRunning acceptState = iota
+	acceptPaused              // by the owner
+	acceptStarved             // no descriptor was left; a timer tries again
+	acceptClosed
+)
+
+func (s acceptState) String() string { return [...]string{"running", "paused", "starved", "closed"}[s] }
+
+// Acceptor takes the connections of one listening socket on one loop, which alone may touch it.
+type Acceptor struct {
+	loop   *EventLoop
+	fd     int32
+	place  int32
+	watch  uint32
+	state  acceptState
+	accept func(Conn) Sink
+	retry  Timer
+}
+
+// AddListener takes connections from a listening socket (Listener.Socket), which stays the caller's. accept is called
+// for each and returns who hears it; it may close the connection and return nil.
+func (l *EventLoop) AddListener(fd int, accept func(Conn) Sink) (*Acceptor, error) {
+	var name unix.RawSockaddrAny
+	if errno := nameOf(unix.SYS_GETSOCKNAME, int32(fd), &name); errno != 0 {
+		return nil, fmt.Errorf("reactor: listening socket: %w", errno)
+	}
+	a := &Acceptor{loop: l, fd: int32(fd), place: -1, accept: accept, watch: watchAccept}
+	if name.Addr.Family == unix.AF_UNIX {
+		a.watch = watchShared
+	}
+	a.retry.Fire = a.resume
+	return a, a.begin()
+}
+
+// Pause leaves new connections in the kernel's queue until Resume.
+func (a *Acceptor) Pause() {
+	if a.state != acceptClosed {
+		a.rest(acceptPaused)
+	}
+}
+
+// Resume accepts again after Pause.
+func (a *Acceptor) Resume() {
+	if a.state == acceptPaused {
+		a.resume()
+	}
+}
+
+// Close accepts no more. The listening socket stays open.
+func (a *Acceptor) Close() { a.rest(acceptClosed) }
+
+func (a *Acceptor) stop() { a.Close() }
+
+// begin watches the socket; what is queued already is reported.
+func (a *Acceptor) begin() (err error) {
+	a.place, err = a.loop.poller.add(a.fd, a.watch, a)
+	return err
+}
+
+// rest stops watching the socket.
+func (a *Acceptor) rest(why acceptState) {
+	a.state = why
+	a.loop.Stop(&a.retry)
+	if a.place >= 0 {
+		a.loop.poller.remove(a.fd, a.place)
+		a.place = -1
+	}
+}
+
+// starve stops accepting until there may be descriptors again.
+func (a *Acceptor) starve() {
+	a.loop.stats.Pauses.Add(1)
+	a.rest(acceptStarved)
+	a.loop.Arm(&a.retry, starvedTime)
+}
+
+// resume watches the socket again, or tries later when the kernel refuses.
+func (a *Acceptor) resume() {
+	a.state = acceptRunning
+	if a.begin() != nil {
+		a.starve()
+	}
+}
+
+func (a *Acceptor) ready(uint32) {
+	for range acceptsPerEvent {
+		if a.state != acceptRunning || !a.acceptOne() {
+			return
+		}
+	}
+}
+
+// acceptOne takes one connection. It reports whether there may be more.
+func (a *Acceptor) acceptOne() bool {
+	l := a.loop
+	if !a.admit() {
+		a.starve()
+		return false
+	}
+	fd, errno := acceptSocket(a.fd, &l.name)
+	if errno != 0 {
+		l.config.Descriptors.give()
+		switch errno {
+		case unix.EAGAIN:
+			return false
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+			a.shed() // the limit is lower than we think: make room for the next try
+			a.starve()
+			return false
+		}
+		return true // that connection was gone already
+	}
+	s := l.newSocket(fd, l.name.Addr.Family, outputReady)
+	s.peer = decodeName(&l.name)
+	l.stats.Open.Add(1)
+	if s.watch() != nil {
+		s.Abort()
+		return true
+	}
+	l.current = s
+	sink := a.accept(s)
+	l.current = nil
+	if sink == nil && s.phase.hears() {
+		s.Abort()
+	}
+	s.SetSink(sink)
+	return true
+}
+
+// admit counts a descriptor for one more connection, if need be after the owner gave one up.
+func (a *Acceptor) admit() bool {
+	d := a.loop.config.Descriptors
+	return d.take(d.forAccept) || a.shed() && d.take(d.forAccept)
+}
+
+// shed asks the owner to close a connection it can spare.
+func (a *Acceptor) shed() bool {
+	if a.loop.config.Shed == nil || !a.loop.config.Shed() {
+		return false
+	}
+	a.loop.stats.Shed.Add(1)
+	return true
+}

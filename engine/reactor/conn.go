@@ -1,0 +1,358 @@
+package reactor
+
+import (
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"traffic_management/codec"
+)
+
+// Bounds of reading.
+const (
+	// ReadSize is how many bytes one system call asks for.
+	ReadSize = 64 << 10
+	// MaxInput is how many bytes a sink may leave unconsumed; a connection that has more is not read until some are
+	// consumed. A sink that waits for a longer message must consume it in parts.
+	MaxInput = 128 << 10
+	// readsPerEvent bounds what one connection may read before the others have their turn.
+	readsPerEvent = 4
+	// gatherLimit is how much output waits for the end of the turn; more leaves at once.
+	gatherLimit = 16 << 10
+)
+
+// phase is how far the life of a socket has come.
+type phase uint8
+
+const (
+	phaseOpen       phase = iota // both directions may be used
+	phaseShutting                // CloseWrite was called; the writing side closes when the queue is empty
+	phaseShut                    // the writing side is closed, input goes on
+	phaseLeaving                 // Close was called; the sink is gone; closes when the queue is empty
+	phaseLeavingLag              // as phaseLeaving, but lingers then
+	phaseLingering               // the writing side is closed, input is dropped until the peer closes or time is up
+	phaseGone                    // no descriptor any more
+)
+
+func (p phase) String() string {
+	return [...]string{"open", "shutting", "shut", "leaving", "leaving to linger", "lingering", "gone"}[p]
+}
+
+// hears reports whether the sink is still told anything.
+func (p phase) hears() bool { return p <= phaseShut }
+
+// inputState is what is known of the kernel's side of the input; edge-triggered events are told once, so it is kept.
+type inputState uint8
+
+const (
+	inputAwaited inputState = iota // nothing to read
+	inputReady                     // there may be something
+	inputEnding                    // as inputReady, and an end or an error follows: read on until it comes
+	inputEnded                     // the end was read
+)
+
+func (i inputState) String() string { return [...]string{"awaited", "ready", "ending", "ended"}[i] }
+
+// outputState is whether the kernel takes output.
+type outputState uint8
+
+const (
+	outputOpening outputState = iota // the connection is being opened
+	outputReady                      // it does; what is queued was only gathered
+	outputBlocked                    // it refused some; an event tells when it takes more
+)
+
+func (o outputState) String() string { return [...]string{"opening", "ready", "blocked"}[o] }
+
+// level says which mark the queue passed last.
+type level uint8
+
+const (
+	levelLow  level = iota // never above the high mark since it was at the low one
+	levelHigh              // passed the high mark: OnDrained is owed
+)
+
+// marks are the lists of the loop a socket is in, and what for.
+type marks uint8
+
+const (
+	markVisit marks = 1 << iota // in the list of sockets to visit later in the turn
+	markFlush                   // in the list of sockets with gathered output
+	markWake                    // OnData is owed even without new input
+)
+
+// socket is a Conn of the kernel: TCP or unix, accepted, dialled or attached. Small, since idle connections are many:
+// it holds no buffer while nothing is unconsumed or queued.
+//
+// Owned by its loop. A socket that is gone may still be called; it does nothing.
+type socket struct {
+	loop *EventLoop
+	sink Sink // nil once it is to hear nothing any more
+
+	in   []byte // unconsumed input: in kept, or in the loop's shared buffer while OnData runs
+	kept *chunk // memory of in outside OnData
+	out  output
+
+	departure *departure // the time limit of a gentle close
+	fault     syscall.Errno
+	peer      netip.AddrPort
+
+	fd     int32
+	place  int32
+	holds  int32
+	family uint16
+	phase  phase
+	input  inputState
+	output outputState
+	level  level
+	marks  marks
+}
+
+func (l *EventLoop) newSocket(fd int32, family uint16, o outputState) *socket {
+	return &socket{loop: l, fd: fd, place: -1, family: family, output: o}
+}
+
+// watch begins to watch the descriptor.
+func (s *socket) watch() (err error) {
+	events := uint32(watchSocket)
+	if s.family == unix.AF_UNIX {
+		events = watchInput
+	}
+	s.place, err = s.loop.poller.add(s.fd, events, s)
+	return err
+}
+
+// ready handles an event of the poller.
+func (s *socket) ready(events uint32) {
+	const failed = unix.EPOLLERR | unix.EPOLLHUP
+	if s.output == outputOpening {
+		if events&(unix.EPOLLOUT|failed) == 0 || !s.opened() {
+			return
+		}
+	} else if s.output == outputBlocked && events&(unix.EPOLLOUT|failed) != 0 {
+		s.unblock()
+	}
+	if s.phase == phaseGone || s.input == inputEnded && events&unix.EPOLLERR == 0 {
+		return
+	}
+	switch {
+	case s.input == inputEnded:
+	case events&(unix.EPOLLRDHUP|failed) != 0:
+		s.input = inputEnding
+	case events&unix.EPOLLIN != 0 && s.input == inputAwaited:
+		s.input = inputReady
+	}
+	if events&unix.EPOLLERR != 0 && !s.readable() && s.phase != phaseLingering {
+		// Nobody reads as far as the error: ask for it, so that even a held connection tells of a reset.
+		if errno := socketError(s.fd); errno != 0 {
+			s.fail(os.NewSyscallError("poll", errno))
+			return
+		}
+	}
+	s.receive()
+}
+
+// readable reports whether reading makes sense now.
+func (s *socket) readable() bool {
+	return (s.input == inputReady || s.input == inputEnding) && s.holds == 0 && s.phase.hears() &&
+		s.output != outputOpening && len(s.in) < MaxInput
+}
+
+// receive reads and tells the sink, for as long as there is input. It reports whether the sink was told.
+func (s *socket) receive() (told bool) {
+	if s.phase == phaseLingering {
+		s.dropInput()
+		return false
+	}
+	for rounds := 0; s.readable(); rounds++ {
+		if rounds == readsPerEvent {
+			s.visitLater()
+			break
+		}
+		told = s.read() || told
+	}
+	return told
+}
+
+// read does one round: fill the loop's buffer behind what was left unconsumed, tell the sink, keep what it leaves.
+// When the end is known to follow, it is read for at once, so that the sink learns it with the last bytes.
+func (s *socket) read() (told bool) {
+	buf := s.loop.input
+	from := len(s.in)
+	end := from
+	var errno syscall.Errno
+	for end+ReadSize <= len(buf) {
+		var n int
+		if n, errno = recv(s.fd, buf[end:end+ReadSize]); errno != 0 {
+			break
+		}
+		if n == 0 {
+			s.input = inputEnded
+			break
+		}
+		end += n
+		if n == ReadSize {
+			break
+		}
+		if s.input == inputReady {
+			s.input = inputAwaited // a short read emptied it: the next byte is a new edge
+			break
+		}
+	}
+	if errno == unix.EAGAIN {
+		s.input, errno = inputAwaited, 0
+	}
+	if errno != 0 {
+		s.input = inputEnded
+		if s.fault == 0 {
+			s.fault = errno
+		}
+	}
+	if end > from {
+		copy(buf, s.in)
+		s.releaseInput()
+		s.in = buf[:end]
+	}
+	if end > from || s.EOF() {
+		s.tell()
+		told = true
+	}
+	if s.fault != 0 && (s.input == inputEnded || s.input == inputAwaited) && s.phase.hears() {
+		s.fail(os.NewSyscallError("read", s.fault))
+	}
+	return told
+}
+
+// tell calls OnData and keeps what the sink leaves of the shared buffer.
+func (s *socket) tell() {
+	s.marks &^= markWake
+	s.loop.current = s
+	s.sink.OnData()
+	s.loop.current = nil
+	s.keepInput()
+}
+
+// drained calls OnDrained.
+func (s *socket) drained() {
+	s.loop.current = s
+	s.sink.OnDrained()
+	s.loop.current = nil
+	s.keepInput()
+}
+
+// keepInput moves what the sink left of the shared buffer to memory of the connection's own.
+func (s *socket) keepInput() {
+	switch {
+	case len(s.in) == 0:
+		s.releaseInput()
+	case s.kept == nil:
+		c := s.loop.chunks.get(len(s.in))
+		c.end = copy(c.b, s.in)
+		s.kept, s.in = c, c.b[:c.end]
+	}
+}
+
+// releaseInput drops what is unconsumed. While the sink is being called it may still look at what it consumed, so
+// that memory is left to the collector then.
+func (s *socket) releaseInput() {
+	s.in = nil
+	if s.kept != nil {
+		if s.loop.current != s {
+			s.loop.chunks.put(s.kept)
+		}
+		s.kept = nil
+	}
+}
+
+// visitLater makes the loop call visit later in the turn, or in the next one.
+func (s *socket) visitLater() {
+	if s.marks&markVisit == 0 {
+		s.marks |= markVisit
+		s.loop.visits = append(s.loop.visits, s)
+	}
+}
+
+// visit reads on, and wakes the sink when that is owed.
+func (s *socket) visit() {
+	s.marks &^= markVisit
+	told := s.receive()
+	if !told && s.marks&markWake != 0 && s.holds == 0 && s.phase.hears() {
+		s.tell()
+	}
+}
+
+func (s *socket) In() []byte { return s.in }
+
+func (s *socket) Consume(n int) {
+	if !s.phase.hears() {
+		return // it ended inside this very call of the sink
+	}
+	full := len(s.in) >= MaxInput
+	s.in = s.in[n:]
+	if full && s.readable() {
+		s.visitLater()
+	}
+	if len(s.in) == 0 && s.loop.current != s {
+		s.releaseInput()
+	}
+}
+
+func (s *socket) EOF() bool { return s.input == inputEnded && s.fault == 0 }
+
+func (s *socket) Hold(on bool) {
+	if on {
+		s.holds++
+		return
+	}
+	if s.holds == 0 {
+		panic("reactor: Hold(false) without Hold(true)")
+	}
+	if s.holds--; s.holds > 0 || !s.phase.hears() {
+		return
+	}
+	if len(s.in) > 0 || s.EOF() {
+		s.marks |= markWake
+	}
+	if s.marks&markWake != 0 || s.readable() {
+		s.visitLater()
+	}
+}
+
+func (s *socket) Wake() {
+	if s.phase.hears() {
+		s.marks |= markWake
+		s.visitLater()
+	}
+}
+
+func (s *socket) SetSink(sink Sink) {
+	if s.phase.hears() {
+		s.sink = sink
+	}
+}
+
+func (s *socket) Queued() int {
+	if s.output == outputReady {
+		return 0
+	}
+	return s.out.size
+}
+
+func (s *socket) Peer() netip.AddrPort { return s.peer }
+
+func (s *socket) Local() netip.AddrPort {
+	var name unix.RawSockaddrAny
+	if s.phase == phaseGone || nameOf(unix.SYS_GETSOCKNAME, s.fd, &name) != 0 {
+		return netip.AddrPort{}
+	}
+	return decodeName(&name)
+}
+
+// raise notes that the queue grew.
+func (s *socket) raise() {
+	if s.out.size > codec.HighMark {
+		s.level = levelHigh
+	}
+}

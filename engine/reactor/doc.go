@@ -1,0 +1,30 @@
+// Package reactor does the input and output of the proxy: event loops, sockets, listeners, timers. It knows no HTTP.
+//
+// A loop is one goroutine. All its connections, timers and memory belong to it, so nothing here takes a lock but Post.
+// One turn of a loop:
+//
+//	             ┌────────────────────────── nothing to do: block ◀──────────────────────────┐
+//	             ▼                                                                           │
+//	epoll ──▶ events ──▶ posted ──▶ visits ──▶ timers ──▶ flush ──▶ OnTurnEnd hooks ──▶ set the alarm
+//	            │                     ▲                      │
+//	            ├ readable: read into the loop's buffer      └ one send a connection
+//	            │           ──▶ Sink.OnData, keep the rest
+//	            ├ writable: send what is queued
+//	            │           ──▶ Sink.OnDrained
+//	            └ failed:   close, and later ──▶ Sink.OnClosed
+//
+// After each event the functions given to Defer run. Visits are sockets that have something to do without a new event:
+// reading was resumed, Wake was called, or more was there to read than one event may.
+//
+// Bytes come in through one buffer that all connections of a loop share, and are lent to the sink; what it leaves is
+// kept in pooled memory and lies in front of the next read. Bytes go out from where they lie when they are many, and
+// are gathered for the end of the turn when they are few. An idle connection holds no buffer.
+//
+// Back-pressure is counted: a sink whose output passed codec.HighMark holds its source, and lets go when OnDrained
+// says that codec.LowMark was reached. A held connection is not read, so its peer runs into the TCP window.
+//
+// Sockets are registered once, edge-triggered. So each socket remembers what it was told (inputState, outputState), and
+// an event is a hint: the system call's result is what counts.
+//
+// A panic in a sink costs that connection alone: it is reset, its sink hears OnClosed, the loop goes on.
+package reactor

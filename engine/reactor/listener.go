@@ -1,0 +1,178 @@
+package reactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// backlog is how many connections the kernel queues for us, bounded by net.core.somaxconn.
+const backlog = 4096
+
+// Listener is the listening sockets of one address: one a loop for TCP, so that the kernel spreads connections over
+// the loops, and one that all share for a unix socket. Immutable; its sockets are watched by loops (AddListener) and
+// closed by Close, after every Acceptor of them was closed or its loop has stopped.
+type Listener struct {
+	addr Addr
+	fds  []int
+}
+
+// Listen opens listening sockets for this many loops. addr is "host:port", ":port" (IPv4 and IPv6), "[v6]:port" or
+// "unix:/path"; port 0 chooses a free one, the same for all loops. A unix socket nobody listens on any more is
+// replaced.
+func Listen(addr string, loops int) (*Listener, error) {
+	l := new(Listener)
+	var err error
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		err = l.listenUnix(path)
+	} else {
+		err = l.listenTCP(addr, loops)
+	}
+	if err != nil {
+		l.closeSockets()
+		return nil, fmt.Errorf("reactor: listen %s: %w", addr, err)
+	}
+	return l, nil
+}
+
+// Addr is where the listener can be dialled; with the port that was chosen.
+func (l *Listener) Addr() Addr { return l.addr }
+
+// Socket is the listening socket for the loop of this index.
+func (l *Listener) Socket(loop int) int { return l.fds[loop%len(l.fds)] }
+
+// Close closes the listening sockets; connections they still queue are reset. A unix socket's path is removed.
+func (l *Listener) Close() {
+	l.closeSockets()
+	if l.addr.Path != "" {
+		os.Remove(l.addr.Path)
+	}
+}
+
+func (l *Listener) closeSockets() {
+	for _, fd := range l.fds {
+		unix.Close(fd)
+	}
+	l.fds = nil
+}
+
+// open opens, binds and starts one listening socket.
+func (l *Listener) open(at unix.Sockaddr, family int, options ...[3]int) error {
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	for _, o := range options {
+		if err == nil {
+			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, o[0], o[1], o[2]))
+		}
+	}
+	if err == nil {
+		err = os.NewSyscallError("bind", unix.Bind(fd, at))
+	}
+	if err == nil {
+		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
+	}
+	if err != nil {
+		unix.Close(fd)
+		return err
+	}
+	l.fds = append(l.fds, fd)
+	return nil
+}
+
+func (l *Listener) listenTCP(addr string, loops int) error {
+	at, err := resolve(addr)
+	if err != nil {
+		return err
+	}
+	for range loops {
+		err := l.openTCP(at)
+		if errors.Is(err, unix.EAFNOSUPPORT) && at.Addr() == netip.IPv6Unspecified() {
+			at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()) // a host without IPv6
+			err = l.openTCP(at)
+		}
+		if err != nil {
+			return err
+		}
+		var name unix.RawSockaddrAny
+		if errno := nameOf(unix.SYS_GETSOCKNAME, int32(l.fds[0]), &name); errno != 0 {
+			return os.NewSyscallError("getsockname", errno)
+		}
+		at = netip.AddrPortFrom(at.Addr(), decodeName(&name).Port())
+	}
+	l.addr.TCP = at
+	return nil
+}
+
+// openTCP opens one of the sockets that share an address. Accepted connections inherit TCP_NODELAY.
+func (l *Listener) openTCP(at netip.AddrPort) error {
+	options := [][3]int{
+		{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
+		{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+	}
+	if at.Addr().Is4() {
+		return l.open(&unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}, unix.AF_INET, options...)
+	}
+	only := 1
+	if at.Addr().IsUnspecified() {
+		only = 0
+	}
+	options = append(options, [3]int{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only})
+	return l.open(&unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}, unix.AF_INET6, options...)
+}
+
+// resolve turns the address of a listener into an IP address and port; no host means every address, of both families.
+func resolve(addr string) (netip.AddrPort, error) {
+	host, service, err := net.SplitHostPort(addr)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	port, err := net.LookupPort("tcp", service)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	ip := netip.IPv6Unspecified()
+	if host != "" {
+		ips, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
+		if err != nil {
+			return netip.AddrPort{}, err
+		}
+		ip = ips[0].Unmap().WithZone("")
+	}
+	return netip.AddrPortFrom(ip, uint16(port)), nil
+}
+
+func (l *Listener) listenUnix(path string) error {
+	at := &unix.SockaddrUnix{Name: path}
+	err := l.open(at, unix.AF_UNIX)
+	if errors.Is(err, unix.EADDRINUSE) && abandoned(path) {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		err = l.open(at, unix.AF_UNIX)
+	}
+	if err != nil {
+		return err
+	}
+	l.addr.Path = path
+	return nil
+}
+
+// abandoned reports whether the path is a socket that nobody listens on, left by a process that ended.
+func abandoned(path string) bool {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return errors.Is(unix.Connect(fd, &unix.SockaddrUnix{Name: path}), syscall.ECONNREFUSED)
+}
