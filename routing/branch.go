@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -68,6 +69,59 @@ func (p pathSet) covers(u pathSet) bool {
 		return u.spread != spreadAll && strings.HasPrefix(u.text, p.text)
 	}
 	return p == u
+}
+
+// compare orders sets by text, wider ones first, so that a set stands before all it covers.
+func (p pathSet) compare(u pathSet) int {
+	return cmp.Or(cmp.Compare(p.text, u.text), cmp.Compare(p.spread, u.spread))
+}
+
+// excludes reports whether no request fulfils both branches. False may also mean that it cannot be told.
+func (b *branch) excludes(c *branch) bool {
+	if _, ok := meet(b.host, c.host); !ok {
+		return true
+	}
+	if _, ok := meet(b.path, c.path); !ok {
+		return true
+	}
+	for _, n := range b.rest {
+		if n.bars(c) || slices.ContainsFunc(c.rest, n.excludes) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.rest, func(n *node) bool { return n.bars(b) })
+}
+
+// demandsNoMoreThan reports whether every further condition of b is one of c too.
+func (b *branch) demandsNoMoreThan(c *branch) bool {
+	return !slices.ContainsFunc(b.rest, func(n *node) bool {
+		return !slices.ContainsFunc(c.rest, func(o *node) bool {
+			return n.negated == o.negated && n.match.same(o.match)
+		})
+	})
+}
+
+// bars reports whether a leaf is the negation of hosts or paths that cover those of b.
+func (n *node) bars(b *branch) bool {
+	host, path, ok := n.match.demands()
+	return ok && n.negated && host.covers(b.host) && path.covers(b.path)
+}
+
+// excludes reports whether two leaves cannot both be true. False may also mean that it cannot be told.
+func (n *node) excludes(o *node) bool {
+	if n.negated != o.negated {
+		return n.match.same(o.match)
+	}
+	if n.negated || n.match.kind != o.match.kind {
+		return false
+	}
+	switch n.match.kind {
+	case kindMethod:
+		return n.match.value != o.match.value
+	case kindClientIP:
+		return !n.match.network.Overlaps(o.match.network)
+	}
+	return false
 }
 
 // meet is the intersection of two sets of a family in which sets are disjoint or nested; false when it is empty.

@@ -97,18 +97,13 @@ func (x *index) next(s *Scratch) int32 {
 
 // place is one entry of the index while it is built: the rule of this rank, under these hosts and this path.
 type place struct {
-	root   uint32
-	spread spread // of the path: spreadOne, else text is a prefix
-	text   string
-	rank   int32
+	root uint32
+	path pathSet
+	rank int32
 }
 
 func (p place) compare(q place) int {
-	return cmp.Or(
-		cmp.Compare(p.root, q.root),
-		cmp.Compare(p.text, q.text),
-		cmp.Compare(p.spread, q.spread),
-		cmp.Compare(p.rank, q.rank))
+	return cmp.Or(cmp.Compare(p.root, q.root), p.path.compare(q.path), cmp.Compare(p.rank, q.rank))
 }
 
 // newIndex indexes rules, given by rank.
@@ -118,9 +113,7 @@ func newIndex(rules []*node) *index {
 	roots := uint32(1)
 	for rank, n := range rules {
 		for _, b := range branches(n) {
-			p := place{spread: b.path.spread, text: b.path.text, rank: int32(rank)}
-			p.root = x.root(b.host, &roots)
-			places = append(places, p)
+			places = append(places, place{x.root(b.host, &roots), b.path, int32(rank)})
 		}
 	}
 	slices.SortFunc(places, place.compare)
@@ -166,8 +159,8 @@ func groupEnd(places []place, in func(place) bool) int {
 // fill makes node the tree of places, which are sorted and share their first depth bytes.
 func (x *index) fill(node uint32, places []place, depth int) {
 	n := pathNode{label: x.nodes[node].label, list: uint32(len(x.ranks))}
-	for len(places) > 0 && len(places[0].text) == depth {
-		if places[0].spread == spreadOne {
+	for len(places) > 0 && len(places[0].path.text) == depth {
+		if places[0].path.spread == spreadOne {
 			n.exacts++
 		} else {
 			n.prefixes++
@@ -182,10 +175,10 @@ func (x *index) fill(node uint32, places []place, depth int) {
 	var groups []group
 	n.kids = uint32(len(x.nodes))
 	for len(places) > 0 {
-		c := places[0].text[depth]
-		end := groupEnd(places, func(p place) bool { return p.text[depth] == c })
-		to := depth + common(places[0].text[depth:], places[end-1].text[depth:])
-		x.nodes = append(x.nodes, pathNode{label: places[0].text[depth:to]})
+		c := places[0].path.text[depth]
+		end := groupEnd(places, func(p place) bool { return p.path.text[depth] == c })
+		to := depth + common(places[0].path.text[depth:], places[end-1].path.text[depth:])
+		x.nodes = append(x.nodes, pathNode{label: places[0].path.text[depth:to]})
 		x.first = append(x.first, c)
 		groups = append(groups, group{places[:end], to})
 		places = places[end:]

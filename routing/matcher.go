@@ -69,6 +69,13 @@ func (m *matcher) print(b *strings.Builder) {
 	}
 }
 
+// same reports whether two matchers are true for the same requests by being written alike.
+func (m *matcher) same(o *matcher) bool {
+	header := m.kind == kindHeader || m.kind == kindHeaderRegexp
+	key := m.key == o.key || header && strings.EqualFold(m.key, o.key)
+	return m.kind == o.kind && key && m.value == o.value && m.network == o.network
+}
+
 // withDot gives back the trailing dot that makeHost dropped where the value has yet another one.
 func withDot(host string) string {
 	if strings.HasSuffix(host, ".") {
