@@ -1,0 +1,75 @@
+package config
+
+// Protocol is what an entry point speaks.
+type Protocol string
+
+// ProtocolHTTP is HTTP/1.0 and HTTP/1.1.
+const ProtocolHTTP Protocol = "http"
+
+func (Protocol) words() []Protocol { return []Protocol{ProtocolHTTP} }
+
+// AliasHeaders is what becomes of a request field whose name would fold onto one the proxy sets or trusts, in servers
+// that read "_" or "." as "-".
+type AliasHeaders string
+
+// What becomes of such fields.
+const (
+	AliasDrop   AliasHeaders = "drop"   // the field is left out
+	AliasReject AliasHeaders = "reject" // the request gets 400
+	AliasKeep   AliasHeaders = "keep"   // the field is forwarded
+)
+
+func (AliasHeaders) words() []AliasHeaders { return []AliasHeaders{AliasDrop, AliasReject, AliasKeep} }
+
+// Strategy is how a service shares out its requests.
+type Strategy string
+
+// Strategies.
+const (
+	RoundRobin Strategy = "round_robin" // each in turn
+	Weighted   Strategy = "weighted"    // in turn by weight, smoothly
+	LeastConn  Strategy = "least_conn"  // the one with the fewest requests running
+	Random     Strategy = "random"      // by chance
+)
+
+func (Strategy) words() []Strategy { return []Strategy{RoundRobin, Weighted, LeastConn, Random} }
+
+// Multiplex is whether requests of many clients share a connection to a server.
+type Multiplex string
+
+// MultiplexOff gives each running request a connection of its own.
+const MultiplexOff Multiplex = "off"
+
+func (Multiplex) words() []Multiplex { return []Multiplex{MultiplexOff} }
+
+// AccessLogFormat is how a line of the access log is written.
+type AccessLogFormat string
+
+// AccessLogJSON is one JSON object a line.
+const AccessLogJSON AccessLogFormat = "json"
+
+func (AccessLogFormat) words() []AccessLogFormat { return []AccessLogFormat{AccessLogJSON} }
+
+// LogLevel is the least serious message that is logged.
+type LogLevel string
+
+// Levels, from the least serious.
+const (
+	LogDebug LogLevel = "debug"
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)
+
+func (LogLevel) words() []LogLevel { return []LogLevel{LogDebug, LogInfo, LogWarn, LogError} }
+
+// LogFormat is how a line of the log is written.
+type LogFormat string
+
+// Formats of the log.
+const (
+	LogText LogFormat = "text" // key=value
+	LogJSON LogFormat = "json"
+)
+
+func (LogFormat) words() []LogFormat { return []LogFormat{LogText, LogJSON} }

@@ -1,0 +1,112 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+)
+
+// Load is Parse of a file. The error is Errors, or that of reading the file.
+func Load(path string, env func(string) (string, bool)) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Parse(path, data, env)
+}
+
+// Parse reads one configuration document. name stands for the file in positions; env looks up what ${env:NAME} names,
+// as os.LookupEnv does. The error is Errors: everything that is wrong, by position. data is not kept.
+func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, error) {
+	root, err := parseDocument(name, data)
+	if err != nil {
+		return nil, Errors{*err}
+	}
+	c := &Config{file: name, positions: map[string]Position{}}
+	l := &loader{file: name, env: env, positions: c.positions, told: map[fault]bool{}}
+	top := section(c)
+	top.reset()
+	if root == nil {
+		l.fail(site{pos: Position{name, 1, 1}}, "expected a mapping, got an empty document")
+	} else {
+		top.load(l, site{pos: l.position(root)}, resolve(root))
+	}
+	l.checkAddresses(c)
+	l.checkRouters(c)
+	if len(l.errs) > 0 {
+		l.errs.sort()
+		return nil, l.errs
+	}
+	c.complete()
+	return c, nil
+}
+
+// complete gives routers without a list of entry points those of HTTP.
+func (c *Config) complete() {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(c.EntryPoints)) {
+		if c.EntryPoints[name].Protocol == ProtocolHTTP {
+			all = append(all, name)
+		}
+	}
+	for _, r := range c.Routers {
+		if len(r.EntryPoints) == 0 {
+			r.EntryPoints = all
+		}
+	}
+}
+
+// checkAddresses tells of addresses that more than one listener is to have. Port 0 is another port each time.
+func (l *loader) checkAddresses(c *Config) {
+	users := map[Address]string{}
+	check := func(path string, a Address) {
+		if a == (Address{}) || a.Path == "" && a.Port == 0 {
+			return
+		}
+		if user, taken := users[a]; taken {
+			l.failAt(l.positions[path], site{path: path}, "%s is taken by %s on line %d", a, user, l.positions[user].Line)
+			return
+		}
+		users[a] = path
+	}
+	var paths []string
+	addresses := map[string]Address{}
+	for name, e := range c.EntryPoints {
+		path := "entrypoints." + name + ".address"
+		paths = append(paths, path)
+		addresses[path] = e.Address
+	}
+	slices.SortFunc(paths, func(a, b string) int {
+		return comparePositions(l.positions[a], l.positions[b])
+	})
+	for _, path := range paths {
+		check(path, addresses[path])
+	}
+	if c.Metrics != nil {
+		check("metrics.address", c.Metrics.Address)
+	}
+}
+
+// checkRouters tells of names in routers that name nothing.
+func (l *loader) checkRouters(c *Config) {
+	for name, r := range c.Routers {
+		path := "routers." + name
+		for i, e := range r.EntryPoints {
+			if _, ok := c.EntryPoints[e]; !ok && e != "" {
+				l.unknownName(fmt.Sprintf("%s.entrypoints[%d]", path, i), "entry point", e, slices.Sorted(maps.Keys(c.EntryPoints)))
+			}
+		}
+		if _, ok := c.Services[r.Service]; !ok && r.Service != "" {
+			l.unknownName(path+".service", "service", r.Service, slices.Sorted(maps.Keys(c.Services)))
+		}
+	}
+}
+
+func (l *loader) unknownName(path, what, name string, known []string) {
+	hint := ""
+	if near := nearest(name, known); near != "" {
+		hint = fmt.Sprintf(", did you mean %q?", near)
+	}
+	l.failAt(l.positions[path], site{path: path}, "unknown %s %q%s", what, name, hint)
+}
