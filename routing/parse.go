@@ -85,7 +85,7 @@ func (p *parser) atLineBreak() bool { return p.tok == token.SEMICOLON && p.lit =
 // found names the token for a message.
 func (p *parser) found() string {
 	switch {
-	case p.tok == token.EOF:
+	case p.tok == token.EOF, p.atLineBreak() && p.offset == len(p.text): // Go ends the last line, too
 		return "the end of the rule"
 	case p.atLineBreak():
 		return "a line break; break lines only after (, a comma, && and ||"
