@@ -101,21 +101,28 @@ func (a *Acceptor) resume() {
 	}
 }
 
+// ready takes connections. Only for the first of an event is room made, since only that one surely waits; the event
+// comes again while there are more.
 func (a *Acceptor) ready(uint32) {
-	for range acceptsPerEvent {
-		if a.state != acceptRunning || !a.acceptOne() {
+	d := a.loop.config.Descriptors
+	for i := range acceptsPerEvent {
+		switch {
+		case d.take(d.forAccept):
+		case i > 0:
+			return
+		case !a.shed() || !d.take(d.forAccept):
+			a.starve()
+			return
+		}
+		if !a.acceptOne() || a.state != acceptRunning {
 			return
 		}
 	}
 }
 
-// acceptOne takes one connection. It reports whether there may be more.
+// acceptOne takes one connection, for which a descriptor was counted. It reports whether there may be more.
 func (a *Acceptor) acceptOne() bool {
 	l := a.loop
-	if !a.admit() {
-		a.starve()
-		return false
-	}
 	fd, errno := acceptSocket(a.fd, &l.name)
 	if errno != 0 {
 		l.config.Descriptors.give()
@@ -144,12 +151,6 @@ func (a *Acceptor) acceptOne() bool {
 	}
 	s.SetSink(sink)
 	return true
-}
-
-// admit counts a descriptor for one more connection, if need be after the owner gave one up.
-func (a *Acceptor) admit() bool {
-	d := a.loop.config.Descriptors
-	return d.take(d.forAccept) || a.shed() && d.take(d.forAccept)
 }
 
 // shed asks the owner to close a connection it can spare.

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -232,15 +233,27 @@ func dial(t testing.TB, a Addr) net.Conn {
 // socketPath is a path for a unix socket.
 func socketPath(t testing.TB) string { return filepath.Join(t.TempDir(), "s") }
 
-// pattern is n bytes that differ from their neighbours at any distance a bug may shift them by.
+// pattern is n bytes, random and repeated at a period that no buffer size divides.
 func pattern(n int) []byte {
+	period := make([]byte, 65_537)
+	rand.NewChaCha8([32]byte{}).Read(period)
 	b := make([]byte, n)
-	x := uint32(2463534242)
-	for i := range b {
-		x ^= x << 13
-		x ^= x >> 17
-		x ^= x << 5
-		b[i] = byte(x)
+	for at := 0; at < n; at += len(period) {
+		copy(b[at:], period)
 	}
 	return b
+}
+
+// waitOpen waits until the loop has n sockets open.
+func waitOpen(t testing.TB, l *EventLoop, n int64) {
+	t.Helper()
+	reached := make(chan struct{}, 1)
+	on(t, l, func() {
+		l.OnTurnEnd(func() {
+			if l.Stats().Open.Load() == n && len(reached) == 0 {
+				reached <- struct{}{}
+			}
+		})
+	})
+	await(t, reached)
 }

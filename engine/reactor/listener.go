@@ -152,6 +152,9 @@ func resolve(addr string) (netip.AddrPort, error) {
 }
 
 func (l *Listener) listenUnix(path string) error {
+	if path == "" || path[0] == '@' {
+		return errors.New("no path of a unix socket") // the kernel would take it for an abstract name
+	}
 	at := &unix.SockaddrUnix{Name: path}
 	err := l.open(at, unix.AF_UNIX)
 	if errors.Is(err, unix.EADDRINUSE) && abandoned(path) {
@@ -169,6 +172,9 @@ func (l *Listener) listenUnix(path string) error {
 
 // abandoned reports whether the path is a socket that nobody listens on, left by a process that ended.
 func abandoned(path string) bool {
+	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
+		return false
+	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return false
