@@ -1,0 +1,116 @@
+package telemetry
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// snapshot copies what mu guards, so that a slow scrape does not hold up a reload.
+func (r *Registry) snapshot() ([]*Route, []*EntryPoint, []*Service, configState) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.routes)), slices.Collect(maps.Values(r.entryPoints)),
+		slices.Collect(maps.Values(r.services)), r.config
+}
+
+// scrape sends the values of one scrape. Label values are in the catalogue's order.
+type scrape struct {
+	out chan<- prometheus.Metric
+}
+
+func (s scrape) counter(id series, v uint64, labels ...string) {
+	s.out <- prometheus.MustNewConstMetric(descs[id], prometheus.CounterValue, float64(v), labels...)
+}
+
+func (s scrape) gauge(id series, v float64, labels ...string) {
+	s.out <- prometheus.MustNewConstMetric(descs[id], prometheus.GaugeValue, v, labels...)
+}
+
+func (s scrape) histogram(id series, r *reading, labels ...string) {
+	byBound, count := r.cumulative(catalogue[id].scale)
+	s.out <- prometheus.MustNewConstHistogram(descs[id], count, r.seconds(), byBound, labels...)
+}
+
+// open sends how many connections are open. The two counters are read while loops go on: an unlucky order may show
+// more ends than beginnings, which is none open.
+func (s scrape) open(id series, opened, closed uint64, label string) {
+	s.gauge(id, float64(max(int64(opened-closed), 0)), label)
+}
+
+func (s scrape) config(c configState) {
+	s.counter(configLoads, c.succeeded, loadSuccess.String())
+	s.counter(configLoads, c.failed, loadFailure.String())
+	if c.last == loadSuccess {
+		s.gauge(configLastLoadSuccessful, 1)
+	} else {
+		s.gauge(configLastLoadSuccessful, 0)
+	}
+	if c.succeeded > 0 {
+		s.gauge(configLastSuccess, float64(c.lastSuccess.UnixMilli())/1e3)
+	}
+}
+
+func (s scrape) route(r *Route) {
+	router, service := r.key.router, r.key.service
+	for i, class := range codeClasses {
+		n := r.sum(func(s *RouteShard) *counter { return &s.codes[i] })
+		s.counter(requests, n, router, service, class)
+	}
+	var duration, added reading
+	for _, shard := range r.perLoop {
+		duration.add(&shard.duration)
+		added.add(&shard.added)
+	}
+	s.histogram(requestDuration, &duration, router, service)
+	s.histogram(addedDuration, &added, router, service)
+	s.counter(requestBytes, r.sum(func(s *RouteShard) *counter { return &s.bytesIn }), router, service)
+	s.counter(responseBytes, r.sum(func(s *RouteShard) *counter { return &s.bytesOut }), router, service)
+}
+
+func (s scrape) entryPoint(e *EntryPoint, kinds []string) {
+	closed := e.sum(func(s *EntryPointShard) *counter { return &s.closed })
+	opened := e.sum(func(s *EntryPointShard) *counter { return &s.opened })
+	s.counter(entryPointConnections, opened, e.name)
+	s.open(entryPointOpenConnections, opened, closed, e.name)
+	for i, kind := range kinds {
+		if kind != "" {
+			n := e.sum(func(s *EntryPointShard) *counter { return &s.errors[i] })
+			s.counter(clientErrors, n, e.name, kind)
+		}
+	}
+}
+
+func (s scrape) service(v *Service, kinds []string) {
+	closed := v.sum(func(s *ServiceShard) *counter { return &s.closed })
+	opened := v.sum(func(s *ServiceShard) *counter { return &s.opened })
+	s.counter(upstreamConnections, opened, v.name)
+	s.open(upstreamOpenConnections, opened, closed, v.name)
+	s.counter(upstreamReuses, v.sum(func(s *ServiceShard) *counter { return &s.reused }), v.name)
+	s.counter(upstreamRetries, v.sum(func(s *ServiceShard) *counter { return &s.retries }), v.name)
+	for i, kind := range kinds {
+		if kind != "" {
+			n := v.sum(func(s *ServiceShard) *counter { return &s.errors[i] })
+			s.counter(upstreamErrors, n, v.name, kind)
+		}
+	}
+}
+
+func (s scrape) loop(index int, l *LoopShard) {
+	loop := strconv.Itoa(index)
+	var turns reading
+	turns.add(&l.turns)
+	s.histogram(loopTurnDuration, &turns, loop)
+	s.counter(loopStalls, l.stalls.load(), loop)
+	s.counter(loopAcceptPauses, l.acceptPauses.load(), loop)
+	s.counter(loopShed, l.shed.load(), loop)
+	s.counter(loopPanics, l.panics.load(), loop)
+}
+
+func (s scrape) accessLog(c *LogCounts) {
+	s.counter(accessLogLines, c.written.Load())
+	s.counter(accessLogDropped, c.dropped.Load())
+	s.counter(accessLogWriteErrors, c.writeErrors.Load())
+}

@@ -1,0 +1,179 @@
+package telemetry
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Registry holds every series of the process. Any goroutine may call its methods: they are for building a configuration
+// and for scrapes, not for the hot path. What it returns lives as long as the registry, so that counters go on over
+// reloads; series of routes that a reload removed stay until the process ends, as Prometheus expects of counters.
+type Registry struct {
+	// Immutable.
+	numLoops int
+	version  string
+	kinds    []string
+	loops    []*LoopShard
+	log      *LogCounts
+	handler  http.Handler
+
+	mu          sync.Mutex // guards what follows; never taken by a loop
+	routes      map[routeKey]*Route
+	entryPoints map[string]*EntryPoint
+	services    map[string]*Service
+	config      configState
+}
+
+// routeKey identifies a Route.
+type routeKey struct{ router, service string }
+
+// configState is what is known about loaded configurations.
+type configState struct {
+	succeeded, failed uint64
+	last              loadResult
+	lastSuccess       time.Time
+}
+
+// loadResult is how the last load of a configuration ended.
+type loadResult uint8
+
+const (
+	loadNone loadResult = iota // none was loaded so far
+	loadSuccess
+	loadFailure
+)
+
+func (r loadResult) String() string { return [...]string{"none", "success", "failure"}[r] }
+
+// Route is the series of one router with one service.
+type Route struct {
+	perLoop[RouteShard]
+	key routeKey
+}
+
+// EntryPoint is the series of one entry point.
+type EntryPoint struct {
+	perLoop[EntryPointShard]
+	name string
+}
+
+// Service is the series of one service.
+type Service struct {
+	perLoop[ServiceShard]
+	name string
+}
+
+// New makes a registry for this many event loops, with the collectors of the Go runtime and the process. version is the
+// build's. kinds are the names of the error kinds, by the index that loops will pass; a kind with an empty name is not
+// exported. More than 16 kinds are a fault of the caller and panic.
+func New(loops int, version string, kinds []string) *Registry {
+	if len(kinds) > maxKinds {
+		panic(fmt.Sprintf("telemetry: %d kinds of errors, there is room for %d", len(kinds), maxKinds))
+	}
+	r := &Registry{
+		numLoops:    loops,
+		version:     strings.ToValidUTF8(version, "\ufffd"),
+		kinds:       append([]string(nil), kinds...),
+		loops:       newPerLoop[LoopShard](loops),
+		log:         new(LogCounts),
+		routes:      make(map[routeKey]*Route),
+		entryPoints: make(map[string]*EntryPoint),
+		services:    make(map[string]*Service),
+	}
+	r.handler = newHandler(r)
+	return r
+}
+
+// Route returns the series of this router and service; the same pair always gets the same.
+func (r *Registry) Route(router, service string) *Route {
+	key := routeKey{strings.ToValidUTF8(router, "\ufffd"), strings.ToValidUTF8(service, "\ufffd")}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	route := r.routes[key]
+	if route == nil {
+		route = &Route{newPerLoop[RouteShard](r.numLoops), key}
+		r.routes[key] = route
+	}
+	return route
+}
+
+// EntryPoint returns the series of the entry point of this name; the same name always gets the same.
+func (r *Registry) EntryPoint(name string) *EntryPoint {
+	name = strings.ToValidUTF8(name, "\ufffd")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entryPoints[name]
+	if e == nil {
+		e = &EntryPoint{newPerLoop[EntryPointShard](r.numLoops), name}
+		r.entryPoints[name] = e
+	}
+	return e
+}
+
+// Service returns the series of the service of this name; the same name always gets the same.
+func (r *Registry) Service(name string) *Service {
+	name = strings.ToValidUTF8(name, "\ufffd")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.services[name]
+	if s == nil {
+		s = &Service{newPerLoop[ServiceShard](r.numLoops), name}
+		r.services[name] = s
+	}
+	return s
+}
+
+// Loop returns the series of the loop of this index, from 0.
+func (r *Registry) Loop(i int) *LoopShard { return r.loops[i] }
+
+// AccessLog returns what the access log is to count in, whichever file it writes to.
+func (r *Registry) AccessLog() *LogCounts { return r.log }
+
+// ConfigLoaded notes that a configuration was taken (ok) or refused, at this time.
+func (r *Registry) ConfigLoaded(ok bool, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !ok {
+		r.config.failed++
+		r.config.last = loadFailure
+		return
+	}
+	r.config.succeeded++
+	r.config.last = loadSuccess
+	r.config.lastSuccess = at
+}
+
+// Describe sends the description of every series. It is for the Prometheus library.
+func (r *Registry) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range descs {
+		out <- d
+	}
+}
+
+// Collect sends the value of every series, summed over the loops, which go on meanwhile. It is for the Prometheus
+// library.
+func (r *Registry) Collect(out chan<- prometheus.Metric) {
+	routes, entryPoints, services, config := r.snapshot()
+	s := scrape{out}
+	s.gauge(buildInfo, 1, r.version, runtime.Version())
+	s.config(config)
+	for _, e := range entryPoints {
+		s.entryPoint(e, r.kinds)
+	}
+	for _, route := range routes {
+		s.route(route)
+	}
+	for _, svc := range services {
+		s.service(svc, r.kinds)
+	}
+	for i, l := range r.loops {
+		s.loop(i, l)
+	}
+	s.accessLog(r.log)
+}
