@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -119,13 +120,14 @@ func (p *Process) Stop() {
 
 func (p *Process) signal(s syscall.Signal) { _ = syscall.Kill(-p.Pid, s) }
 
-// tail is the end of what the program wrote to standard error.
+// tail is the end of what the program wrote to standard error, on one line.
 func (p *Process) tail() string {
 	b, err := os.ReadFile(p.log)
 	if err != nil || len(b) == 0 {
 		return "nothing on standard error"
 	}
-	return string(b[max(0, len(b)-2000):])
+	end := strings.TrimSpace(string(b[max(0, len(b)-2000):]))
+	return strings.ReplaceAll(end, "\n", " | ")
 }
 
 // FreeAddress is a loopback address whose port nobody listened on a moment ago.

@@ -1,0 +1,186 @@
+// Package scenarios is what is measured of the proxies: one function for each scenario, all on one bed.
+//
+// The proxy under test runs alone on core 0, the backend and the load generator share core 1. Rounds of the proxies are
+// interleaved, A B C A B C, so that a machine that changes its speed changes it for all.
+package scenarios
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"traffic_management/perf/peers"
+	"traffic_management/perf/process"
+	"traffic_management/perf/report"
+)
+
+// Cores: the proxy's own, and the one of everything else.
+const (
+	proxyCPU = 0
+	otherCPU = 1
+)
+
+// grace is how long a load may take beyond its own time.
+const grace = 30 * time.Second
+
+// Bed is what every scenario works on.
+type Bed struct {
+	Peers   *peers.Bed
+	Rounds  int
+	Window  time.Duration // of one measurement
+	Quick   bool
+	Absent  map[peers.Name]error // proxies that cannot be started, and why
+	Say     func(format string, a ...any)
+	backend string // address; set by WithBackend
+}
+
+// Scenario is one of them.
+type Scenario struct {
+	Name  string
+	Title string
+	run   func(context.Context, *Bed, *report.Result) error
+}
+
+// All returns the scenarios in the order they are run and reported.
+func All() []Scenario {
+	return []Scenario{
+		{"h1-128", "128 bytes over 64 keep-alive connections, as fast as each goes", small},
+		{"h1-128-log", "the same with an access log", logged},
+		{"latency", "time added to a request, at a constant rate", latency},
+		{"body-16k", "16 kB bodies over 64 connections", body("/16k", 64)},
+		{"body-1m", "1 MB bodies over 16 connections", body("/1m", 16)},
+		{"memory", "memory without traffic and for each idle client", memory},
+		{"loops-2", "CPU per request of one loop and of two", loops},
+		{"gc", "garbage collections of ours", collections},
+	}
+}
+
+// Run runs one scenario with a backend of its own.
+func (s *Scenario) Run(ctx context.Context, b *Bed) (report.Result, error) {
+	x := report.Result{Name: s.Name, Title: s.Title,
+		Method: fmt.Sprintf("%d rounds of %v each, interleaved", b.Rounds, b.Window)}
+	err := b.withBackend(ctx, otherCPU, func(b *Bed) error { return s.run(ctx, b, &x) })
+	if err != nil {
+		return x, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	return x, nil
+}
+
+// withBackend runs f on a bed whose backend runs on the given core, or on any.
+func (b *Bed) withBackend(ctx context.Context, cpu int, f func(*Bed) error) error {
+	address, err := process.FreeAddress()
+	if err != nil {
+		return err
+	}
+	p, err := process.Start(ctx, process.Spec{Path: b.binary("backend"), Args: []string{"-listen", address}, CPU: cpu,
+		Log: filepath.Join(b.Peers.Dir, "backend.stderr")})
+	if err != nil {
+		return err
+	}
+	defer p.Stop()
+	if err := p.Ready(ctx, address); err != nil {
+		return err
+	}
+	with := *b
+	with.backend = address
+	return f(&with)
+}
+
+func (b *Bed) binary(name string) string { return filepath.Join(b.Peers.Binaries, name) }
+
+// demand is one run of the load generator.
+type demand struct {
+	address  string
+	paths    string // comma-separated
+	conns    int
+	rate     float64 // 0 is the closed loop
+	window   time.Duration
+	requests int64 // instead of window
+	cpu      int
+}
+
+// answer is what the load generator reports of its measured window; times in microseconds.
+type answer struct {
+	Requests  int64   `json:"requests"`
+	Seconds   float64 `json:"seconds"`
+	Rate      float64 `json:"rate"`
+	Bytes     int64   `json:"bytes"`
+	Failed    int64   `json:"failed"`
+	BadStatus int64   `json:"bad_status"`
+	P50       float64 `json:"p50_us"`
+	P99       float64 `json:"p99_us"`
+	P999      float64 `json:"p999_us"`
+}
+
+// errLoad is a load generator that did not say what it had to.
+var errLoad = errors.New("the load generator gave no figures")
+
+// load runs the load generator. It calls mark at the beginning and at the end of the measured window.
+func (b *Bed) load(ctx context.Context, d demand, mark func() error) (a answer, err error) {
+	limit := d.window
+	if d.requests > 0 {
+		// No proxy here is slower than 2000 requests a second.
+		limit = time.Duration(d.requests/2000) * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit+grace)
+	defer cancel()
+	args := []string{"-url", "http://" + d.address + d.paths, "-conns", strconv.Itoa(d.conns),
+		"-seconds", fmt.Sprint(d.window.Seconds()), "-rate", fmt.Sprint(d.rate), "-requests", fmt.Sprint(d.requests)}
+	r, w := io.Pipe()
+	p, err := process.Start(ctx, process.Spec{Path: b.binary("load"), Args: args, CPU: d.cpu, Stdout: w,
+		Log: filepath.Join(b.Peers.Dir, "load.stderr")})
+	if err != nil {
+		return a, err
+	}
+	defer p.Stop()
+	go func() { w.CloseWithError(p.Wait(ctx)) }()
+	err = errLoad
+	for s := bufio.NewScanner(r); ; {
+		if !s.Scan() {
+			return a, errors.Join(err, s.Err())
+		}
+		switch line := s.Text(); line {
+		case "begin", "end":
+			if err := mark(); err != nil {
+				return a, err
+			}
+		default:
+			err = json.Unmarshal([]byte(line), &a)
+		}
+	}
+}
+
+// sample is one round of one proxy.
+type sample struct {
+	answer
+	process.Usage
+}
+
+// perRequest is CPU, and what of it was spent in the program and in the kernel, in microseconds per request.
+func (s sample) perRequest() (all, user, system float64) {
+	u, k := s.Split()
+	n := float64(max(s.Requests, 1)) * 1e3
+	return float64(s.CPU) / n, float64(u) / n, float64(k) / n
+}
+
+// measure runs one load through a proxy and reads its CPU at both ends of the window.
+func (b *Bed) measure(ctx context.Context, p *peers.Peer, d demand) (sample, error) {
+	d.address = p.Address
+	var at [2]process.Usage
+	i := 0
+	a, err := b.load(ctx, d, func() (err error) {
+		at[i&1], err = p.Usage()
+		i++
+		return err
+	})
+	if err != nil {
+		return sample{}, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	return sample{a, at[1].Sub(at[0])}, nil
+}
