@@ -152,7 +152,7 @@ func (v listValue[T]) load(l *loader, at site, n *yaml.Node) {
 	for i, node := range nodes {
 		e := v.element(&(*v.dst)[i])
 		e.reset()
-		l.load(e, at.index(i), entry{key: node, value: node})
+		l.load(e, at.index(i), entry{value: node})
 	}
 }
 

@@ -60,8 +60,8 @@ func (r *lineReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// checkCharacters finds what YAML lets into no document (YAML 1.2.2 section 5.1): control characters, and bytes that
-// are not UTF-8.
+// checkCharacters finds what YAML lets into no document (YAML 1.2.2 section 5.1), control characters and bytes that are
+// not UTF-8, and line breaks that are not a line feed: the parser counts them as lines, editors do not.
 func checkCharacters(name string, data []byte) *Error {
 	pos := Position{name, 1, 1}
 	for len(data) > 0 {
@@ -69,6 +69,8 @@ func checkCharacters(name string, data []byte) *Error {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			return &Error{pos, "", "a byte that is not UTF-8"}
+		case r == '\r' && !bytes.HasPrefix(data, []byte("\r\n")), r == '\u0085', r == '\u2028', r == '\u2029':
+			return &Error{pos, "", "the line break " + strconv.QuoteRuneToASCII(r) + ", expected a line feed"}
 		case r < ' ' && r != '\n' && r != '\t' && r != '\r' || r == 0x7f:
 			return &Error{pos, "", "the control character " + strconv.QuoteRune(r)}
 		case r == '\n':

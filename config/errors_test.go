@@ -23,7 +23,10 @@ func TestErrors(t *testing.T) {
 	for _, tc := range []struct{ name, doc, want string }{
 		{"empty", "", `1:1: expected a mapping, got an empty document`},
 		{"comment only", "# nothing\n", `1:1: expected a mapping, got an empty document`},
-		{"null", "~\n", `1:1: entrypoints: missing, expected a mapping from names with at least one in it`},
+		{"null", "---\n", `1:1: expected a mapping, got an empty document`},
+		{"no keys", "{}\n", `1:1: entrypoints: missing, expected a mapping from names with at least one in it`},
+		{"empty element", "entrypoints: {a: {address: \":1\"}}\nservices:\n  s:\n    servers:\n    -",
+			`4:5: services.s.servers[0].url: missing, expected http://host:port or unix:/path`},
 		{"text", "hello\n", `1:1: expected a mapping, got "hello"`},
 		{"list", "\n- a\n", `2:1: expected a mapping, got a list`},
 		{"no entry points", "entrypoints: {}\n", `1:1: entrypoints: expected a mapping from names with at least one in it, got none`},
@@ -270,6 +273,9 @@ func TestSyntaxErrors(t *testing.T) {
 		{"undefined tag", "a: 1\nb: !x!y 1\n", "2:1: YAML syntax: found undefined tag handle"},
 		{"not UTF-8", "a: 1\nb: \xff\n", "2:4: a byte that is not UTF-8"},
 		{"control character", "a: 1\nb: \"é\x01\"\n", `2:6: the control character '\x01'`},
+		{"old line breaks", "a: 1\rb: 2\r", `1:5: the line break '\r', expected a line feed`},
+		{"line separator", "a: 1\nb: \u2028", `2:4: the line break '\u2028', expected a line feed`},
+		{"fault after CRLF lines", "a: 1\r\nb: \"x\r\n", "2:1: YAML syntax: quotes that are not closed"},
 		{"fault in a second document", "a: 1\n---\nb: \"x\n", "3:1: YAML syntax: quotes that are not closed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) { expectErrors(t, tc.doc, tc.want) })

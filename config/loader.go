@@ -44,7 +44,7 @@ func (s site) index(i int) site {
 	return site{s.path + "[" + strconv.Itoa(i) + "]", s.pattern + "[]", s.pos}
 }
 
-// entry is one key of a mapping with its value, either of which may be an alias.
+// entry is one key of a mapping with its value, which may be an alias, or an element of a list, which has no key.
 type entry struct {
 	key, value *yaml.Node
 }
@@ -63,11 +63,15 @@ func (l *loader) failAt(pos Position, at site, format string, args ...any) {
 }
 
 // load loads the value of an entry. A mapping or list has the position of its key, which tells more than that of its
-// first element; anything else has its own.
+// first element; anything else has its own. at comes with the position of what is around it, which a null in a list
+// keeps: YAML gives it that of whatever comes next.
 func (l *loader) load(v value, at site, e entry) {
 	n := resolve(e.value)
-	at.pos = l.position(e.value)
-	if n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
+	null := n.ShortTag() == "!!null"
+	switch {
+	case n.Kind == yaml.ScalarNode && !null, e.key == nil && !null:
+		at.pos = l.position(e.value)
+	case e.key != nil:
 		at.pos = l.position(e.key)
 	}
 	l.positions[at.path] = at.pos

@@ -27,7 +27,7 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, 
 	l := &loader{file: name, env: env, positions: c.positions, told: map[fault]bool{}}
 	top := section(c)
 	top.reset()
-	if root == nil {
+	if root == nil || root.ShortTag() == "!!null" {
 		l.fail(site{pos: Position{name, 1, 1}}, "expected a mapping, got an empty document")
 	} else {
 		top.load(l, site{pos: l.position(root)}, resolve(root))

@@ -85,6 +85,7 @@ func TestNotYet(t *testing.T) {
 		_, err := Parse("c.yaml", []byte(doc), testEnv)
 		if err == nil || !strings.Contains(err.Error(), ": "+path+": ") || !strings.Contains(err.Error(), notYetMsg) {
 			t.Errorf("%s: %v", doc, err)
+			continue
 		}
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			if strings.Contains(line, ": "+path+": ") && !strings.HasSuffix(line, notYetMsg) {
