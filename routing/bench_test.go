@@ -139,7 +139,7 @@ func BenchmarkNewTable(b *testing.B) {
 }
 
 func BenchmarkConflicts(b *testing.B) {
-	for _, l := range layouts {
+	for _, l := range append([]layout{crowd}, layouts...) {
 		b.Run(l.name, func(b *testing.B) {
 			entries := l.entries(b, many)
 			for b.Loop() {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -91,14 +90,7 @@ func TestMatchIsALinearScan(t *testing.T) {
 
 // Rules of many branches go over maxBranches: what the index leaves out the program must still ask.
 func TestMatchManyBranches(t *testing.T) {
-	any := func(name, format string, n int) string {
-		var parts []string
-		for i := range n {
-			parts = append(parts, fmt.Sprintf("%s(`"+format+"`)", name, i))
-		}
-		return "(" + strings.Join(parts, " || ") + ")"
-	}
-	text := any("Path", "/p%d", 30) + " && " + any("Host", "h%d.com", 30) + " && " + any("Method", "M%d", 30)
+	text := or("Path", "/p%d", 30) + " && " + or("Host", "h%d.com", 30) + " && " + or("Method", "M%d", 30)
 	table := NewTable([]Entry[int]{{Name: "a", Rule: mustParse(t, text), Value: 1}})
 	var scratch Scratch
 	for _, c := range []struct {
@@ -156,8 +148,8 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	var entries []Entry[int]
 	for i, text := range []string{
 		"Host(`a.com`) && Path(`/x`) && Header(`X-A`, `1`) && !Method(`PURGE`)",
-		"Host(`*.com`) && PathPrefix(`/`) && Query(`k`, `a b`) && QueryRegexp(`j`, `^z`)",
-		"HostRegexp(`^b`) && PathRegexp(`y$`) && ClientIP(`10.0.0.0/8`) && HeaderRegexp(`Accept`, `html`)",
+		"Host(`*.com`) && PathPrefix(`/`) && Query(`k`, `a b`) && Query(`j`)",
+		"HostRegexp(`^b`) && PathRegexp(`y$`) && ClientIP(`10.0.0.0/8`) && HeaderRegexp(`Accept`, `html`) && QueryRegexp(`j`, `^z`)",
 		"Host(`*`)",
 	} {
 		entries = append(entries, Entry[int]{Name: "r", Rule: mustParse(t, text), Value: i})
@@ -166,13 +158,16 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	var scratch Scratch
 	for want, s := range []sample{
 		{authority: "A.com:80", path: "/x", fields: [][2]string{{"x-a", "0"}, {"x-a", "1"}}, method: "GET"},
-		{authority: "A.com.", path: "/x", query: "j=z&k=a%20b", method: "GET"},
-		{authority: "B.com", path: "/xy", peer: "10.1.1.1", fields: [][2]string{{"Accept", "text/html"}}},
+		{authority: "A.com.", path: "/x", query: "j&k=a%20b", method: "GET"},
+		{authority: "B.com", path: "/xy", query: "j=z", peer: "10.1.1.1", fields: [][2]string{{"Accept", "text/html"}}},
 		{authority: "[::1]", path: "/", query: "k=1"},
 	} {
 		r := s.request()
 		if got, _ := table.Match(r, &scratch); got != want {
 			t.Fatalf("%s: got %d, want %d", s, got, want)
+		}
+		if raceDetector && want == 2 {
+			continue // the one that reaches the regular expressions
 		}
 		if n := testing.AllocsPerRun(200, func() { table.Match(r, &scratch) }); n != 0 {
 			t.Errorf("%s: %v allocations", s, n)
