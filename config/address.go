@@ -130,13 +130,10 @@ func isHostName(s string) bool {
 }
 
 func parsePrefix(s string) (netip.Prefix, error) {
-	if !strings.Contains(s, "/") {
-		s += "/128"
-		if ip, err := netip.ParseAddr(s[:len(s)-4]); err == nil && ip.Is4() {
-			s = ip.String() + "/32"
-		}
-	}
 	p, err := netip.ParsePrefix(s)
+	if ip, ipErr := netip.ParseAddr(s); ipErr == nil && ip.Zone() == "" {
+		p, err = netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
 	if err != nil {
 		return netip.Prefix{}, errForm
 	}

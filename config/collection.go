@@ -7,18 +7,18 @@ import (
 )
 
 // section is a mapping with known keys.
-func section(k keyed) value { return sectionValue{k} }
+func section(k keyed) value { return sectionValue{describe(k)} }
 
-type sectionValue struct{ keyed keyed }
+type sectionValue struct{ object *object }
 
 func (s sectionValue) reset() {
-	for _, k := range describe(s.keyed).members {
+	for _, k := range s.object.members {
 		k.value.reset()
 	}
 }
 
 func (s sectionValue) shape() shape {
-	return shape{kind: kindMapping, expected: "a mapping", object: describe(s.keyed)}
+	return shape{kind: kindMapping, expected: "a mapping", object: s.object}
 }
 
 func (s sectionValue) load(l *loader, at site, n *yaml.Node) {
@@ -26,7 +26,7 @@ func (s sectionValue) load(l *loader, at site, n *yaml.Node) {
 	if !ok {
 		return
 	}
-	o := describe(s.keyed)
+	o := s.object
 	given := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		k := o.find(e.key.Value)

@@ -100,7 +100,8 @@ var remedies = []struct{ part, starts, says string }{
 }
 
 // zeroBased are parts of the messages whose line the parser counts from 0.
-var zeroBased = []string{"expected ',' or", "expected node content", "undefined tag handle", "duplicate %", "<document start>"}
+var zeroBased = []string{"expected ',' or", "expected node content",
+	"undefined tag handle", "duplicate %", "<document start>"}
 
 // syntaxError makes the parser's error ours: its position, and what to do. read is the number of lines it was given.
 func syntaxError(name string, data []byte, read int, err error) *Error {

@@ -53,7 +53,8 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func (e Errors) sort() {
+// Sort puts the faults in the order of their positions; for those who add faults of their own.
+func (e Errors) Sort() {
 	slices.SortStableFunc(e, func(a, b Error) int {
 		return cmp.Or(comparePositions(a.Position, b.Position), strings.Compare(a.Key, b.Key))
 	})

@@ -108,6 +108,8 @@ func TestErrors(t *testing.T) {
 			`3:16: entrypoints.a.address: localhost:80 is taken by entrypoints.b.address on line 2
 4:20: metrics.address: localhost:80 is taken by entrypoints.b.address on line 2`},
 
+		{"address taken behind an alias", "entrypoints:\n  b: &e {address: \":80\"}\n  a: *e\n",
+			`2:19: entrypoints.b.address: :80 is taken by entrypoints.a.address on line 2`},
 		{"fault behind an alias is told once", "entrypoints:\n  a: {address: \":1\", http: &h {max_headers: 0}}\n" +
 			"  b: {address: \":2\", http: *h}\n",
 			`2:45: entrypoints.a.http.max_headers: expected an integer from 1 to 10000, got 0`},

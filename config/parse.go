@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 )
 
 // Load is Parse of a file. The error is Errors, or that of reading the file.
@@ -35,7 +37,7 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, 
 	l.checkAddresses(c)
 	l.checkRouters(c)
 	if len(l.errs) > 0 {
-		l.errs.sort()
+		l.errs.Sort()
 		return nil, l.errs
 	}
 	c.complete()
@@ -59,39 +61,34 @@ func (c *Config) complete() {
 
 // checkAddresses tells of addresses that more than one listener is to have. Port 0 is another port each time.
 func (l *loader) checkAddresses(c *Config) {
-	users := map[Address]string{}
-	check := func(path string, a Address) {
-		if a == (Address{}) || a.Path == "" && a.Port == 0 {
-			return
-		}
-		if user, taken := users[a]; taken {
-			l.failAt(l.positions[path], site{path: path}, "%s is taken by %s on line %d", a, user, l.positions[user].Line)
-			return
-		}
-		users[a] = path
-	}
-	var paths []string
-	addresses := map[string]Address{}
+	listeners := map[string]Address{} // by key path
 	for name, e := range c.EntryPoints {
-		path := "entrypoints." + name + ".address"
-		paths = append(paths, path)
-		addresses[path] = e.Address
-	}
-	slices.SortFunc(paths, func(a, b string) int {
-		return comparePositions(l.positions[a], l.positions[b])
-	})
-	for _, path := range paths {
-		check(path, addresses[path])
+		listeners["entrypoints."+name+".address"] = e.Address
 	}
 	if c.Metrics != nil {
-		check("metrics.address", c.Metrics.Address)
+		listeners["metrics.address"] = c.Metrics.Address
+	}
+	paths := slices.SortedFunc(maps.Keys(listeners), func(a, b string) int {
+		return cmp.Or(comparePositions(l.positions[a], l.positions[b]), strings.Compare(a, b))
+	})
+	takers := map[Address]string{}
+	for _, path := range paths {
+		a := listeners[path]
+		taker, taken := takers[a]
+		switch {
+		case a.Path == "" && a.Port == 0: // so is an address that was not read
+		case taken:
+			l.failAt(l.positions[path], site{path: path}, "%s is taken by %s on line %d", a, taker, l.positions[taker].Line)
+		default:
+			takers[a] = path
+		}
 	}
 }
 
 // checkRouters tells of names in routers that name nothing.
 func (l *loader) checkRouters(c *Config) {
-	for name, r := range c.Routers {
-		path := "routers." + name
+	for _, name := range slices.Sorted(maps.Keys(c.Routers)) {
+		r, path := c.Routers[name], "routers."+name
 		for i, e := range r.EntryPoints {
 			if _, ok := c.EntryPoints[e]; !ok && e != "" {
 				l.unknownName(fmt.Sprintf("%s.entrypoints[%d]", path, i), "entry point", e, slices.Sorted(maps.Keys(c.EntryPoints)))

@@ -45,7 +45,7 @@ func expectation(form shape) string {
 		if element.kind == kindMapping {
 			return form.expected
 		}
-		return "a list; each " + strings.TrimPrefix(element.expected, "the ")
+		return form.expected + ", each " + element.expected
 	case kindSwitches:
 		return form.expected + ": " + strings.Join(form.words, ", ")
 	}
