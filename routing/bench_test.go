@@ -113,21 +113,25 @@ func TestMemoryPerRouter(t *testing.T) {
 }
 
 func BenchmarkMatch(b *testing.B) {
-	for _, l := range layouts {
-		b.Run(l.name, func(b *testing.B) {
-			table := NewTable(l.entries(b, many))
-			requests := make([]*Request, 1000) // spread over the table, so that it does not all stay in the first cache
-			for i := range requests {
-				requests[i] = l.hit(i * 7 % many).request()
-			}
-			var scratch Scratch
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				if _, ok := table.Match(requests[i%len(requests)], &scratch); !ok {
-					b.Fatal("no match")
-				}
-			}
-		})
+	for _, n := range []int{10, many} {
+		for _, l := range layouts {
+			b.Run(fmt.Sprintf("%s-%d", l.name, n), func(b *testing.B) { l.match(b, n) })
+		}
+	}
+}
+
+func (l layout) match(b *testing.B, n int) {
+	table := NewTable(l.entries(b, n))
+	requests := make([]*Request, 1000) // spread over the table, so that not all of it stays in the first cache
+	for i := range requests {
+		requests[i] = l.hit(i * 7 % n).request()
+	}
+	var scratch Scratch
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, ok := table.Match(requests[i%len(requests)], &scratch); !ok {
+			b.Fatal("no match")
+		}
 	}
 }
 

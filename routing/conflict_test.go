@@ -36,7 +36,8 @@ func TestConflicts(t *testing.T) {
 		{"other conditions", []router{{"Host(`a.com`) && Header(`X-A`, `1`)", 90}, {"Host(`a.com`) && Header(`X-A`, `2`)", 0}}, ""},
 		{"one way covered", []router{{"Host(`a.com`)", 90}, {"Host(`a.com`) || Host(`b.com`)", 0}}, ""},
 		{"all ways covered", []router{{"Host(`a.com`)", 90}, {"Host(`b.com`)", 89}, {"Host(`a.com`) || Host(`b.com`)", 0}}, "unreachable c>a"},
-		{"contradiction", []router{{"Host(`a.com`) && Host(`b.com`)", 0}, {"Host(`*foo.com`)", 0}}, "impossible a> impossible b>"},
+		{"contradiction", []router{{"Host(`a.com`) && Host(`b.com`)", 0}, {"Host(`*foo.com`)", 0}, {"Host(`*.a`) && Host(`y.x.a`)", 1}},
+			"impossible a> impossible b> impossible c>"},
 		{"tie", []router{{"Host(`a.com`)", 0}, {"Path(`/abcd`)", 0}}, "tie b>a"},
 		{"tie, by priority", []router{{"Host(`a.com`)", 7}, {"PathRegexp(`a`)", 7}}, "tie b>a"},
 		{"tie, crossed", []router{{"Host(`a.com`) && PathPrefix(`/`)", 7}, {"Host(`*.com`) && Path(`/x`)", 7}}, "tie b>a"},
@@ -48,6 +49,9 @@ func TestConflicts(t *testing.T) {
 		{"no tie: a host and its negation", []router{{"!Host(`a.com`) && Query(`k`)", 7}, {"Host(`a.com`)", 7}}, ""},
 		{"no tie with what is never reached", []router{{"Host(`*`)", 90}, {"Host(`a.com`)", 0}, {"Path(`/abcd`)", 0}},
 			"unreachable b>a unreachable c>a"},
+		{"no tie with what is never reached, by name", []router{{"Path(`/x`)", 90}, {"Path(`/x`) && Query(`k`)", 7}, {"Host(`a.com`)", 7}},
+			"unreachable b>a"},
+		{"conditions that were not multiplied out", []router{{or("Host", "h%d", 20) + "&&" + or("Query", "k%d", 20), 0}, {"Host(`h1`)", 0}}, ""},
 		{"each loser of a tie", []router{{"Host(`a.com`)", 7}, {"Path(`/x`)", 7}, {"Path(`/y`)", 7}}, "tie b>a tie c>a"},
 	} {
 		var entries []Entry[int]
