@@ -1,5 +1,7 @@
 package reactor
 
+import "traffic_management/internal/invariant"
+
 // Sizes of the loop's pooled memory.
 var (
 	chunkSizes = [...]int{4 << 10, 16 << 10, 64 << 10, 256 << 10}
@@ -40,6 +42,7 @@ func (p *chunks) get(n int) *chunk {
 
 // put takes a chunk back.
 func (p *chunks) put(c *chunk) {
+	invariant.Poison(c.b)
 	if p.spare[c.class] == chunkSpare[c.class] {
 		return
 	}

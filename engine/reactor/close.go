@@ -21,7 +21,6 @@ func (s *socket) Close(linger bool) {
 		return
 	}
 	s.sink = nil
-	s.holds = 0
 	s.releaseInput()
 	shut := s.phase == phaseShut
 	s.phase = phaseLeaving

@@ -203,3 +203,46 @@ func TestDetachRefused(t *testing.T) {
 		unix.Close(fd)
 	})
 }
+
+// TestEventOfAClosedConnectionReachesNobody: two connections are ready in one batch, and the first to be told closes
+// the other and opens a new one, which gets the same descriptor number and place.
+func TestEventOfAClosedConnectionReachesNobody(t *testing.T) {
+	l := stepper(t)
+	var sinks, peers [2]int
+	var conns [2]Conn
+	told := 0
+	var heir *socket
+	for i := range conns {
+		sinks[i], peers[i] = unixPair(t)
+		s := new(sink)
+		s.data = func() {
+			told++
+			s.conn.Consume(1)
+			other := conns[1-i].(*socket)
+			fd, place := other.fd, other.place
+			other.Abort()
+			us, them := unixPair(t)
+			t.Cleanup(func() { unix.Close(them) })
+			heir = l.Attach(us, &sink{
+				data:   func() { t.Error("heard of another's data") },
+				closed: func(err error) { t.Errorf("heard of another's end: %v", err) },
+			}).(*socket)
+			if heir.fd != fd || heir.place != place {
+				t.Skipf("descriptor %d, place %d are not those freed: %d, %d", heir.fd, heir.place, fd, place)
+			}
+			unix.Close(peers[1-i])
+		}
+		s.conn = l.Attach(sinks[i], s)
+		conns[i] = s.conn
+	}
+	l.turn() // what Attach itself reports
+	unix.Write(peers[0], []byte("x"))
+	unix.Write(peers[1], []byte("x"))
+	l.turn()
+	if told != 1 || l.ready != 2 {
+		t.Errorf("%d told of %d events", told, l.ready)
+	}
+	l.turn()
+	heir.Abort()
+	unix.Close(peers[0])
+}

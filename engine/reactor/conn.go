@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"traffic_management/codec"
+	"traffic_management/internal/invariant"
 )
 
 // Bounds of reading.
@@ -73,6 +74,8 @@ const (
 	levelLow  level = iota // never above the high mark since it was at the low one
 	levelHigh              // passed the high mark: OnDrained is owed
 )
+
+func (l level) String() string { return [...]string{"low", "high"}[l] }
 
 // marks are the lists of the loop a socket is in, and what for.
 type marks uint8
@@ -218,6 +221,7 @@ func (s *socket) read() (told bool) {
 	if end > from || s.EOF() {
 		s.tell()
 		told = true
+		invariant.Poison(buf[:end]) // the loan ends here
 	}
 	if s.fault != 0 && (s.input == inputEnded || s.input == inputAwaited) && s.phase.hears() {
 		s.fail(os.NewSyscallError("read", s.fault))
@@ -306,10 +310,8 @@ func (s *socket) Hold(on bool) {
 		s.holds++
 		return
 	}
-	if s.holds == 0 {
-		panic("reactor: Hold(false) without Hold(true)")
-	}
-	if s.holds--; s.holds > 0 || !s.phase.hears() {
+	invariant.Check(s.holds > 0, "reactor: Hold(false) without Hold(true)")
+	if s.holds = max(s.holds-1, 0); s.holds > 0 || !s.phase.hears() {
 		return
 	}
 	if len(s.in) > 0 || s.EOF() {

@@ -147,6 +147,11 @@ func resolve(addr string) (netip.AddrPort, error) {
 			return netip.AddrPort{}, err
 		}
 		ip = ips[0].Unmap().WithZone("")
+		for _, other := range ips {
+			if other.Unmap().Is4() && !ip.Is4() {
+				ip = other.Unmap() // a name with both means IPv4, as elsewhere in Go
+			}
+		}
 	}
 	return netip.AddrPortFrom(ip, uint16(port)), nil
 }

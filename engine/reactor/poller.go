@@ -5,7 +5,7 @@ import (
 	"syscall"
 	"unsafe"
 
-	stop "github.com/panjf2000/gnet/v2/pkg/errors"
+	gneterrors "github.com/panjf2000/gnet/v2/pkg/errors"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"github.com/panjf2000/gnet/v2/pkg/queue"
 	"golang.org/x/sys/unix"
@@ -68,7 +68,7 @@ func openPoller(awake func() bool) (*poller, error) {
 		if awake() {
 			return nil
 		}
-		return stop.ErrEngineShutdown
+		return gneterrors.ErrEngineShutdown
 	}
 	if err := outer.AddRead(&netpoll.PollAttachment{FD: inner}, false); err != nil {
 		p.close()
@@ -80,7 +80,7 @@ func openPoller(awake func() bool) (*poller, error) {
 // run blocks and calls awake until that returns false. An error means that the kernel refused to wait.
 func (p *poller) run() error {
 	err := p.outer.Polling(func(int, netpoll.IOEvent, netpoll.IOFlags) error { return p.awake(nil) })
-	if err != stop.ErrEngineShutdown {
+	if err != gneterrors.ErrEngineShutdown {
 		return fmt.Errorf("reactor: %w", err)
 	}
 	return nil

@@ -18,7 +18,9 @@ func (l *EventLoop) turn() (worked, stopping bool) {
 	}
 	for !l.work() {
 	}
-	l.visits = l.visits[:copy(l.visits, l.visits[l.visitsDue:])]
+	later := copy(l.visits, l.visits[l.visitsDue:])
+	clear(l.visits[later:])
+	l.visits = l.visits[:later]
 	end := l.Clock()
 	l.setAlarm(end)
 	took := end.Sub(l.now)
