@@ -425,7 +425,7 @@ func TestSample(t *testing.T) {
 
 // Loops log, the file is reopened and metrics are read, all at once; every line is in the file or counted as dropped.
 func TestLoopsLogAtOnce(t *testing.T) {
-	const loops, each = 4, 3000
+	const loops, each = 4, 1000
 	path := filepath.Join(t.TempDir(), "access.log")
 	reg := New(loops, "", nil)
 	l, err := OpenAccessLog(path, loops, AccessLogOptions{Sample: 1, Counts: reg.AccessLog()})

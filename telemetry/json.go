@@ -21,41 +21,32 @@ const maxEscape = len(`\u0000`)
 
 // appendJSONText appends s as the inside of a JSON string: quotes, backslashes and control characters escaped, every
 // byte that is not UTF-8 replaced by U+FFFD. It appends at most maxEscape bytes for each of s.
+//
+// What is plain, in most values all of it, is copied eight bytes at a time and looked at on the way. One body without
+// calls, since most values are so short that calls would cost more than the bytes.
 func appendJSONText(dst []byte, s string) []byte {
-	dst = slices.Grow(dst, len(s))
-	start := len(dst)
-	n := copyPlain(dst[start:start+len(s)], s)
-	dst = dst[:start+n]
-	if n == len(s) {
-		return dst
-	}
-	return appendEscaped(dst, s[n:])
-}
-
-// copyPlain copies the plain bytes at the start of s to dst, which is as long as s, and returns how many they are. What
-// is behind them in dst is undefined. It looks at eight bytes at a time: in most values all are plain.
-func copyPlain(dst []byte, s string) int {
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
-	if len(b) < 8 {
-		for i, c := range b {
-			if !plainJSON[c] {
-				return i
-			}
-			dst[i] = c
-		}
-		return len(b)
+	start := len(dst)
+	if cap(dst)-start < len(b) {
+		dst = slices.Grow(dst, len(b))
 	}
-	last := len(b) - 8
-	for i := 0; ; i = min(i+8, last) { // the last eight may be looked at in part again
+	to := dst[start : start+len(b)]
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
-		binary.LittleEndian.PutUint64(dst[i:], w)
+		binary.LittleEndian.PutUint64(to[i:], w)
 		if marks := notPlain(w); marks != 0 {
-			return i + bits.TrailingZeros64(marks)/8
-		}
-		if i == last {
-			return len(b)
+			i += bits.TrailingZeros64(marks) / 8
+			return appendEscaped(dst[:start+i], s[i:])
 		}
 	}
+	for ; i < len(b); i++ {
+		if !plainJSON[b[i]] {
+			return appendEscaped(dst[:start+i], s[i:])
+		}
+		to[i] = b[i]
+	}
+	return dst[:start+len(b)]
 }
 
 // appendEscaped is appendJSONText for what is not all plain.

@@ -6,19 +6,20 @@ import (
 	"testing"
 )
 
-func TestCopyPlain(t *testing.T) {
+// Every byte, at every place of a word and of what follows the last word, with room in the buffer and without.
+func TestAppendJSONTextByByte(t *testing.T) {
 	for c := range 256 {
-		plain := c >= 0x20 && c < 0x80 && c != '"' && c != '\\'
-		for length := 1; length < 27; length++ {
+		for length := 1; length < 19; length++ {
 			for at := range length {
-				s := strings.Repeat("\x7f", at) + string([]byte{byte(c)}) + strings.Repeat("~", length-at-1)
-				want := at
-				if plain {
-					want = length
-				}
-				dst := make([]byte, length)
-				if got := copyPlain(dst, s); got != want || string(dst[:got]) != s[:want] {
-					t.Fatalf("byte %#x at %d of %d: copied %q", c, at, length, dst[:got])
+				in := strings.Repeat("\x7f", at) + string([]byte{byte(c)}) + strings.Repeat("~", length-at-1)
+				for _, dst := range [][]byte{[]byte(`"`), append(make([]byte, 0, 200), '"')} {
+					var back string
+					if err := json.Unmarshal(append(appendJSONText(dst, in), '"'), &back); err != nil {
+						t.Fatalf("%v of %q", err, in)
+					}
+					if want := string([]rune(in)); back != want {
+						t.Fatalf("%q came back as %q", in, back)
+					}
 				}
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -167,10 +166,10 @@ func (f *lineFormat) appendOutcome(dst []byte, r *Record) []byte {
 		dst = appendInt(append(dst, `"status":`...), int64(r.Status))
 	}
 	if f.fields&fieldBytesIn != 0 {
-		dst = append(strconv.AppendUint(append(dst, `"bytes_in":`...), r.BytesIn, 10), ',')
+		dst = append(appendDecimal(append(dst, `"bytes_in":`...), r.BytesIn), ',')
 	}
 	if f.fields&fieldBytesOut != 0 {
-		dst = append(strconv.AppendUint(append(dst, `"bytes_out":`...), r.BytesOut, 10), ',')
+		dst = append(appendDecimal(append(dst, `"bytes_out":`...), r.BytesOut), ',')
 	}
 	if f.fields&fieldDuration != 0 {
 		dst = appendInt(append(dst, `"duration_us":`...), r.Duration.Microseconds())
@@ -237,20 +236,26 @@ func appendAddr(dst []byte, a netip.AddrPort) []byte {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()).AppendTo(dst)
 }
 
-func appendInt(dst []byte, n int64) []byte { return append(strconv.AppendInt(dst, n, 10), ',') }
+// appendInt appends n and what ends a number field.
+func appendInt(dst []byte, n int64) []byte {
+	u := uint64(n)
+	if n < 0 {
+		dst = append(dst, '-')
+		u = -u
+	}
+	return append(appendDecimal(dst, u), ',')
+}
 
 // appendText appends s, cut to limit bytes at a character, and what ends a string field.
 func appendText(dst []byte, s string, limit int) []byte {
-	if len(s) > limit {
-		cut := limit
-		for cut > limit-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		dst = append(appendJSONText(dst, s[:cut]), ellipsis...)
-	} else {
-		dst = appendJSONText(dst, s)
+	if len(s) <= limit {
+		return append(appendJSONText(dst, s), `",`...)
 	}
-	return append(dst, `",`...)
+	cut := limit
+	for cut > limit-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return append(appendJSONText(dst, s[:cut]), ellipsis+`",`...)
 }
 
 // text is b as a string, as long as b is lent.
