@@ -246,3 +246,28 @@ func TestEventOfAClosedConnectionReachesNobody(t *testing.T) {
 	heir.Abort()
 	unix.Close(peers[0])
 }
+
+// TestCloseGivesUpOnAPeerThatReadsNothing moves the wheel's time, not the clock's.
+func TestCloseGivesUpOnAPeerThatReadsNothing(t *testing.T) {
+	l := stepper(t)
+	us, them := unixPair(t)
+	defer unix.Close(them)
+	s := new(sink)
+	s.conn = l.Attach(us, s)
+	s.conn.Write(make([]byte, 1<<20))
+	if s.conn.Queued() == 0 {
+		t.Fatal("the kernel took everything")
+	}
+	s.conn.Close(true)
+	if l.wheel.Expire(l.now.Add(WriteOutTime-1)) != nil {
+		t.Fatal("given up early")
+	}
+	limit := l.wheel.Expire(l.now.Add(WriteOutTime + Tick))
+	if limit == nil || l.stats.Open.Load() != 1 {
+		t.Fatalf("timer %v, %d open", limit, l.stats.Open.Load())
+	}
+	limit.Fire()
+	if n := l.stats.Open.Load(); n != 0 {
+		t.Errorf("%d open after the limit", n)
+	}
+}
