@@ -6,114 +6,16 @@ import (
 	"traffic_management/codec"
 )
 
-// Every row of the table of matchers and every vector of the rule language, one request each. Paths are routing paths.
-func TestMatchers(t *testing.T) {
-	host := func(h string) sample { return sample{authority: h, path: "/"} }
-	path := func(p string) sample { return sample{authority: "a", path: p} }
-	query := func(q string) sample { return sample{query: q} }
-	peer := func(p string) sample { return sample{peer: p} }
-	method := func(m string) sample { return sample{method: m} }
-	fields := func(f ...[2]string) sample { return sample{fields: f} }
-	for _, c := range []struct {
-		rule string
-		sample
-		want bool
-	}{
-		{"Host(`*`)", host(""), true},
-		{"Host(`a.com`)", host("a.com"), true},
-		{"Host(`A.com`)", host("a.COM:443"), true},
-		{"Host(`a.com`)", host("A.COM.:8080"), true},
-		{"Host(`a.com.`)", host("a.com"), true},
-		{"Host(`a.com.`)", host("a.com.:1"), true},
-		{"Host(`a.com`)", host("a.com.."), false},
-		{"Host(`a.com`)", host(" a.com\t"), true},
-		{"Host(`a.com`)", host("b.a.com"), false},
-		{"Host(`a.com`)", host(""), false},
-		{"Host(`.`)", host(""), false},
-		{"Host(`.`)", host("."), false},
-		{"Host(`::1`)", host("[::1]:80"), true},
-		{"Host(`2001:DB8::1`)", host("[2001:db8::1]"), true},
-		{"Host(`a.com:80`)", host("a.com:80"), false},
-		{"Host(`*.a.com`)", host("x.a.com"), true},
-		{"Host(`*.A.com`)", host("X.a.com.:1"), true},
-		{"Host(`*.a.com.`)", host("x.a.com"), true},
-		{"Host(`*.a.com`)", host("x.y.a.com"), false},
-		{"Host(`*.a.com`)", host("a.com"), false},
-		{"Host(`*.com`)", host("com"), false},
-		{"Host(`*foo.a.com`)", host("xfoo.a.com"), false},
-		{"Host(`*foo.a.com`)", host("*foo.a.com"), false},
-		{"!Host(`*foo.a.com`)", host("a"), true},
-		{"HostRegexp(`^a`)", host("A.com:80"), true},
-		{"HostRegexp(`^A`)", host("A.com"), false},
-		{"HostRegexp(`(?i)^A`)", host("a.com"), true},
-		{"HostRegexp(`om`)", host("a.com"), true},
-		{"HostRegexp(`com$`)", host("a.com."), false},
-		{"Path(`/foo`)", path("/foo"), true},
-		{"Path(`/foo`)", path("/foo/"), false},
-		{"Path(`/foo`)", path("/Foo"), false},
-		{"Path(`/foo`)", path("/foobar"), false},
-		{"Path(`/foo bar`)", path("/foo bar"), true},
-		{"Path(`/a%2Fb`)", path("/a%2Fb"), true},
-		{"Path(`/a/b`)", path("/a%2Fb"), false},
-		{"Path(`/é`)", path("/\xc3\xa9"), true},
-		{"PathPrefix(`/products`)", path("/products-for-sale"), true},
-		{"PathPrefix(`/products`)", path("/products"), true},
-		{"PathPrefix(`/products`)", path("/product"), false},
-		{"PathPrefix(`/products/`)", path("/products"), false},
-		{"PathPrefix(`/`)", path("*"), false},
-		{"PathRegexp(`b+$`)", path("/abb"), true},
-		{"PathRegexp(`^b`)", path("/abb"), false},
-		{"Method(`get`)", method("GET"), true},
-		{"Method(`GET`)", method("get"), false},
-		{"Method(`GET`)", method("POST"), false},
-		{"Method(`purge`)", method("PURGE"), true},
-		{"Method(`purge`)", method("LINK"), false},
-		{"Method(`purge`)", method("GET"), false},
-		{"Header(`x-a`, `1`)", fields([2]string{"X-A", "1"}), true},
-		{"Header(`X-A`, `v`)", fields([2]string{"X-A", "V"}), false},
-		{"Header(`X-A`, `2`)", fields([2]string{"X-A", "1"}, [2]string{"X-A", "2"}), true},
-		{"Header(`X-A`, `1`)", fields([2]string{"X-A", "1, 2"}), false},
-		{"Header(`X-A`, `1`)", fields([2]string{"X-B", "1"}), false},
-		{"Header(`ACCEPT`, `*/*`)", fields([2]string{"accept", "*/*"}), true},
-		{"Header(`Accept`, `1`)", fields([2]string{"Age", "1"}), false},
-		{"Header(`Host`, `a`)", fields([2]string{"Host", "a"}), false},
-		{"!HeaderRegexp(`Host`, `a`)", fields([2]string{"Host", "a"}), true},
-		{"HeaderRegexp(`Accept`, `html`)", fields([2]string{"Accept", "a"}, [2]string{"accept", "text/html"}), true},
-		{"HeaderRegexp(`Accept`, `^html`)", fields([2]string{"Accept", "text/html"}), false},
-		{"HeaderRegexp(`x-a`, `.`)", fields([2]string{"X-A", "1"}), true},
-		{"Query(`k`)", query("k"), true},
-		{"Query(`k`)", query("k="), true},
-		{"Query(`k`)", query("k=1"), false},
-		{"Query(`k`)", query("k=1&k"), true},
-		{"Query(`k`)", query("K"), false},
-		{"Query(`k`)", query(""), false},
-		{"Query(`k`, `1`)", query("k=0&k=1"), true},
-		{"Query(`k`, `a b`)", query("k=a+b"), true},
-		{"Query(`k`, `a+b=c&`)", query("k=a%2bb=c%26"), true},
-		{"Query(`k k`, `é`)", query("k%20k=%C3%A9"), true},
-		{"Query(`k`, `1`)", query("j=2;k=1"), true},
-		{"Query(`k`, `%zz`)", query("k=%zz"), false},
-		{"Query(`k`, `1`)", query("k=%2&&k=1"), true},
-		{"QueryRegexp(`k`)", query("k"), true},
-		{"QueryRegexp(`k`)", query("k=1"), false},
-		{"QueryRegexp(`k`, `^1`)", query("k=2&k=12"), true},
-		{"QueryRegexp(`k`, `^1`)", query("k=21&j=1"), false},
-		{"ClientIP(`10.0.0.1`)", peer("10.0.0.1"), true},
-		{"ClientIP(`10.0.0.1`)", peer("::ffff:10.0.0.1"), true},
-		{"ClientIP(`10.0.0.1`)", peer("10.0.0.2"), false},
-		{"ClientIP(`10.0.0.7/8`)", peer("10.9.9.9"), true},
-		{"ClientIP(`10.0.0.0/8`)", peer("11.0.0.0"), false},
-		{"ClientIP(`2001:db8::/32`)", peer("2001:db8:1::"), true},
-		{"ClientIP(`fe80::/10`)", peer("fe80::1%eth0"), true},
-		{"ClientIP(`::/0`)", peer("10.0.0.1"), false},
-		{"ClientIP(`0.0.0.0/0`)", peer(""), false},
-		{"ClientIP(`0.0.0.0/0`)", sample{peer: "", fields: [][2]string{{"X-Forwarded-For", "10.0.0.1"}}}, false},
-		{`!Host("a") && Path("/x")`, path("/x"), false},
-		{`!(Host("a") && Path("/x"))`, path("/y"), true},
-		{`!Host("a") && Path("/x")`, sample{authority: "b", path: "/x"}, true},
-		{`Host("a") || Host("b") && Path("/x")`, path("/y"), true},
-		{`(Host("a") || Host("b")) && Path("/x")`, path("/y"), false},
-	} {
+// trial is one request against one rule.
+type trial struct {
+	rule string
+	sample
+	want bool
+}
+
+func try(t *testing.T, trials []trial) {
+	t.Helper()
+	for _, c := range trials {
 		table := NewTable([]Entry[int]{{Rule: mustParse(t, c.rule)}})
 		var scratch Scratch
 		if _, got := table.Match(c.request(), &scratch); got != c.want {
@@ -122,29 +24,158 @@ func TestMatchers(t *testing.T) {
 	}
 }
 
+func toHost(h string) sample           { return sample{authority: h, path: "/"} }
+func toPath(p string) sample           { return sample{authority: "a", path: p} }
+func withQuery(q string) sample        { return sample{query: q} }
+func withMethod(m string) sample       { return sample{method: m} }
+func withFields(f ...[2]string) sample { return sample{fields: f} }
+func fromPeer(p string) sample         { return sample{peer: p} }
+
+func TestHostMatchers(t *testing.T) {
+	try(t, []trial{
+		{"Host(`*`)", toHost(""), true},
+		{"Host(`a.com`)", toHost("a.com"), true},
+		{"Host(`A.com`)", toHost("a.COM:443"), true},
+		{"Host(`a.com`)", toHost("A.COM.:8080"), true},
+		{"Host(`a.com.`)", toHost("a.com"), true},
+		{"Host(`a.com.`)", toHost("a.com.:1"), true},
+		{"Host(`a.com`)", toHost("a.com.."), false},
+		{"Host(`a.com`)", toHost(" a.com\t"), true},
+		{"Host(`a.com`)", toHost("b.a.com"), false},
+		{"Host(`a.com`)", toHost(""), false},
+		{"Host(`.`)", toHost(""), false},
+		{"Host(`.`)", toHost("."), false},
+		{"Host(`::1`)", toHost("[::1]:80"), true},
+		{"Host(`2001:DB8::1`)", toHost("[2001:db8::1]"), true},
+		{"Host(`a.com:80`)", toHost("a.com:80"), false},
+		{"Host(`*.a.com`)", toHost("x.a.com"), true},
+		{"Host(`*.A.com`)", toHost("X.a.com.:1"), true},
+		{"Host(`*.a.com.`)", toHost("x.a.com"), true},
+		{"Host(`*.a.com`)", toHost("x.y.a.com"), false},
+		{"Host(`*.a.com`)", toHost("a.com"), false},
+		{"Host(`*.com`)", toHost("com"), false},
+		{"Host(`*foo.a.com`)", toHost("xfoo.a.com"), false},
+		{"Host(`*foo.a.com`)", toHost("*foo.a.com"), false},
+		{"!Host(`*foo.a.com`)", toHost("a"), true},
+		{"HostRegexp(`^a`)", toHost("A.com:80"), true},
+		{"HostRegexp(`^A`)", toHost("A.com"), false},
+		{"HostRegexp(`(?i)^A`)", toHost("a.com"), true},
+		{"HostRegexp(`om`)", toHost("a.com"), true},
+		{"HostRegexp(`com$`)", toHost("a.com."), false},
+	})
+}
+
+func TestPathMatchers(t *testing.T) {
+	try(t, []trial{
+		{"Path(`/foo`)", toPath("/foo"), true},
+		{"Path(`/foo`)", toPath("/foo/"), false},
+		{"Path(`/foo`)", toPath("/Foo"), false},
+		{"Path(`/foo`)", toPath("/foobar"), false},
+		{"Path(`/foo bar`)", toPath("/foo bar"), true},
+		{"Path(`/a%2Fb`)", toPath("/a%2Fb"), true},
+		{"Path(`/a/b`)", toPath("/a%2Fb"), false},
+		{"Path(`/é`)", toPath("/\xc3\xa9"), true},
+		{"PathPrefix(`/products`)", toPath("/products-for-sale"), true},
+		{"PathPrefix(`/products`)", toPath("/products"), true},
+		{"PathPrefix(`/products`)", toPath("/product"), false},
+		{"PathPrefix(`/products/`)", toPath("/products"), false},
+		{"PathPrefix(`/`)", toPath("*"), false},
+		{"PathRegexp(`b+$`)", toPath("/abb"), true},
+		{"PathRegexp(`^b`)", toPath("/abb"), false},
+	})
+}
+
+func TestMethodMatcher(t *testing.T) {
+	try(t, []trial{
+		{"Method(`get`)", withMethod("GET"), true},
+		{"Method(`GET`)", withMethod("get"), false},
+		{"Method(`GET`)", withMethod("POST"), false},
+		{"Method(`purge`)", withMethod("PURGE"), true},
+		{"Method(`purge`)", withMethod("LINK"), false},
+		{"Method(`purge`)", withMethod("GET"), false},
+	})
+}
+
+func TestHeaderMatchers(t *testing.T) {
+	try(t, []trial{
+		{"Header(`x-a`, `1`)", withFields([2]string{"X-A", "1"}), true},
+		{"Header(`X-A`, `v`)", withFields([2]string{"X-A", "V"}), false},
+		{"Header(`X-A`, `2`)", withFields([2]string{"X-A", "1"}, [2]string{"X-A", "2"}), true},
+		{"Header(`X-A`, `1`)", withFields([2]string{"X-A", "1, 2"}), false},
+		{"Header(`X-A`, `1`)", withFields([2]string{"X-B", "1"}), false},
+		{"Header(`ACCEPT`, `*/*`)", withFields([2]string{"accept", "*/*"}), true},
+		{"Header(`Accept`, `1`)", withFields([2]string{"Age", "1"}), false},
+		{"Header(`Host`, `a`)", withFields([2]string{"Host", "a"}), false},
+		{"!HeaderRegexp(`Host`, `a`)", withFields([2]string{"Host", "a"}), true},
+		{"HeaderRegexp(`Accept`, `html`)", withFields([2]string{"Accept", "a"}, [2]string{"accept", "text/html"}), true},
+		{"HeaderRegexp(`Accept`, `^html`)", withFields([2]string{"Accept", "text/html"}), false},
+		{"HeaderRegexp(`x-a`, `.`)", withFields([2]string{"X-A", "1"}), true},
+	})
+}
+
+func TestQueryMatchers(t *testing.T) {
+	try(t, []trial{
+		{"Query(`k`)", withQuery("k"), true},
+		{"Query(`k`)", withQuery("k="), true},
+		{"Query(`k`)", withQuery("k=1"), false},
+		{"Query(`k`)", withQuery("k=1&k"), true},
+		{"Query(`k`)", withQuery("K"), false},
+		{"Query(`k`)", withQuery(""), false},
+		{"Query(`k`, `1`)", withQuery("k=0&k=1"), true},
+		{"Query(`k`, `a b`)", withQuery("k=a+b"), true},
+		{"Query(`k`, `a+b=c&`)", withQuery("k=a%2bb=c%26"), true},
+		{"Query(`k k`, `é`)", withQuery("k%20k=%C3%A9"), true},
+		{"Query(`k`, `1`)", withQuery("j=2;k=1"), true},
+		{"Query(`k`, `%zz`)", withQuery("k=%zz"), false},
+		{"Query(`k`, `1`)", withQuery("k=%2&&k=1"), true},
+		{"QueryRegexp(`k`)", withQuery("k"), true},
+		{"QueryRegexp(`k`)", withQuery("k=1"), false},
+		{"QueryRegexp(`k`, `^1`)", withQuery("k=2&k=12"), true},
+		{"QueryRegexp(`k`, `^1`)", withQuery("k=21&j=1"), false},
+	})
+}
+
+func TestClientIPMatcher(t *testing.T) {
+	try(t, []trial{
+		{"ClientIP(`10.0.0.1`)", fromPeer("10.0.0.1"), true},
+		{"ClientIP(`10.0.0.1`)", fromPeer("::ffff:10.0.0.1"), true},
+		{"ClientIP(`10.0.0.1`)", fromPeer("10.0.0.2"), false},
+		{"ClientIP(`10.0.0.7/8`)", fromPeer("10.9.9.9"), true},
+		{"ClientIP(`10.0.0.0/8`)", fromPeer("11.0.0.0"), false},
+		{"ClientIP(`2001:db8::/32`)", fromPeer("2001:db8:1::"), true},
+		{"ClientIP(`fe80::/10`)", fromPeer("fe80::1%eth0"), true},
+		{"ClientIP(`::/0`)", fromPeer("10.0.0.1"), false},
+		{"ClientIP(`0.0.0.0/0`)", fromPeer(""), false},
+		{"ClientIP(`0.0.0.0/0`)", sample{peer: "", fields: [][2]string{{"X-Forwarded-For", "10.0.0.1"}}}, false},
+	})
+}
+
+func TestOperators(t *testing.T) {
+	try(t, []trial{
+		{`!Host("a") && Path("/x")`, toPath("/x"), false},
+		{`!(Host("a") && Path("/x"))`, toPath("/y"), true},
+		{`!Host("a") && Path("/x")`, sample{authority: "b", path: "/x"}, true},
+		{`Host("a") || Host("b") && Path("/x")`, toPath("/y"), true},
+		{`(Host("a") || Host("b")) && Path("/x")`, toPath("/y"), false},
+	})
+}
+
 // The path as received goes through codec before it is matched.
 func TestPathAsReceived(t *testing.T) {
-	for _, c := range []struct {
-		rule, received string
-		want           bool
-	}{
-		{"Path(`/a%2Fb`)", "/a%2fb", true},
-		{"Path(`/a/b`)", "/a%2fb", false},
-		{"Path(`/foo`)", "/%66oo", true},
-		{"Path(`/y`)", "//x/../y", true},
-		{"Path(`/foo bar`)", "/foo%20bar", true},
-		{"Path(`/a\\b`)", "/a%5Cb", true},
+	for _, c := range []trial{
+		{"Path(`/a%2Fb`)", toPath("/a%2fb"), true},
+		{"Path(`/a/b`)", toPath("/a%2fb"), false},
+		{"Path(`/foo`)", toPath("/%66oo"), true},
+		{"Path(`/y`)", toPath("//x/../y"), true},
+		{"Path(`/foo bar`)", toPath("/foo%20bar"), true},
+		{"Path(`/a\\b`)", toPath("/a%5Cb"), true},
 	} {
-		normal, err := codec.NormalizePath(nil, []byte(c.received))
+		normal, err := codec.NormalizePath(nil, []byte(c.path))
 		if err != nil {
-			t.Errorf("%s: %v", c.received, err)
+			t.Errorf("%s: %v", c.path, err)
 			continue
 		}
-		s := sample{path: string(codec.RoutingPath(nil, normal))}
-		table := NewTable([]Entry[int]{{Rule: mustParse(t, c.rule)}})
-		var scratch Scratch
-		if _, got := table.Match(s.request(), &scratch); got != c.want {
-			t.Errorf("%s on %s: %v", c.rule, c.received, got)
-		}
+		c.path = string(codec.RoutingPath(nil, normal))
+		try(t, []trial{c})
 	}
 }
