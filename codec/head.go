@@ -70,6 +70,11 @@ type Field struct {
 	ID    FieldID // FieldOther unless the name is one of the known ones; FieldRemoved when it is not to be sent
 }
 
+// NewField is a field with a known name in its usual spelling; value is lent.
+func NewField(id FieldID, value []byte) Field {
+	return Field{Name: wireNames[id], Value: value, ID: id}
+}
+
 // Head is the control data and field section of one message, of any version.
 //
 // Every slice is lent: it points into the bytes the head was parsed from, or into what a caller of Set passed, and is
@@ -127,7 +132,7 @@ func (h *Head) Lookup(name string) ([]byte, bool) {
 func (h *Head) Set(id FieldID, value []byte) {
 	h.Remove(id)
 	if value != nil {
-		h.Fields = append(h.Fields, Field{Name: id.wire(), Value: value, ID: id})
+		h.Fields = append(h.Fields, NewField(id, value))
 	}
 }
 

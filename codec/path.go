@@ -183,15 +183,7 @@ func unhex(s []byte) (v byte, ok bool) {
 	if len(s) < 3 || Classes[s[1]]&Classes[s[2]]&ClassHex == 0 {
 		return 0, false
 	}
-	return hexValue(s[1])<<4 | hexValue(s[2]), true
-}
-
-// hexValue is the value of a hexadecimal digit.
-func hexValue(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return Lower(c) - 'a' + 10
+	return HexValue(s[1])<<4 | HexValue(s[2]), true
 }
 
 // unreserved reports whether c means the same encoded and not (RFC 3986 section 2.3).

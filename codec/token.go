@@ -58,6 +58,14 @@ func Lower(c byte) byte {
 	return c
 }
 
+// HexValue is the value of a hexadecimal digit, a byte of ClassHex.
+func HexValue(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return Lower(c) - 'a' + 10
+}
+
 // EqualFold reports whether b and s are the same but for the case of ASCII letters.
 func EqualFold(b []byte, s string) bool {
 	if len(b) != len(s) {

@@ -1,0 +1,194 @@
+// Command traffic_management is a reverse proxy and load balancer for Linux servers.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"traffic_management/config"
+	"traffic_management/engine"
+	"traffic_management/internal/demo"
+	"traffic_management/telemetry"
+)
+
+// version is set by the build (see the Makefile).
+var version = "dev"
+
+// What the process exits with.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// flags are the command line.
+type flags struct {
+	file     string
+	validate bool
+	debug    bool
+	loops    int
+	pin      bool
+	pprof    string
+	version  bool
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "demo" {
+		os.Exit(runDemo(os.Args[2:]))
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func parse(args []string, stderr io.Writer) (*flags, error) {
+	f := new(flags)
+	set := flag.NewFlagSet("traffic_management", flag.ContinueOnError)
+	set.SetOutput(stderr)
+	set.StringVar(&f.file, "c", "", "configuration `file`")
+	set.BoolVar(&f.validate, "validate", false, "check the configuration and exit")
+	set.BoolVar(&f.debug, "debug", false, "log at debug level, whatever the configuration says")
+	set.IntVar(&f.loops, "loops", 0, "event loops; 0 is one for each core the process may use")
+	set.BoolVar(&f.pin, "pin", false, "tie each loop to a core")
+	set.StringVar(&f.pprof, "pprof", "", "serve profiles at this `address`, under /debug/pprof/")
+	set.BoolVar(&f.version, "version", false, "print the version and exit")
+	set.Usage = func() {
+		fmt.Fprint(stderr, "Usage:\n"+
+			"  traffic_management -c FILE [--validate] [--debug] [--loops N] [--pin] [--pprof ADDRESS]\n"+
+			"  traffic_management demo     sample backends for the example configuration\n"+
+			"  traffic_management --version\n\nOptions:\n")
+		set.PrintDefaults()
+	}
+	if err := set.Parse(args); err != nil {
+		return nil, err
+	}
+	switch {
+	case set.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q; see --help", set.Arg(0))
+	case f.loops < 0 || f.loops > 1024:
+		return nil, fmt.Errorf("--loops: expected 0 to 1024, got %d", f.loops)
+	case f.file == "" && !f.version:
+		return nil, errors.New("no configuration file: give one with -c FILE; see --help")
+	}
+	return f, nil
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	f, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	case f.version:
+		fmt.Fprintln(stdout, "traffic_management", version)
+		return exitOK
+	}
+	c, err := config.Load(f.file, os.LookupEnv)
+	if err == nil && f.validate {
+		err = engine.Check(c)
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	case f.validate:
+		fmt.Fprintln(stdout, "configuration OK")
+		return exitOK
+	}
+	return serve(f, c, stderr)
+}
+
+// serve runs the proxy until a signal ends it.
+func serve(f *flags, c *config.Config, stderr io.Writer) int {
+	logger, level := telemetry.NewLogger(stderr, string(c.Log.Level), string(c.Log.Format))
+	if f.debug {
+		level.Set(slog.LevelDebug)
+	}
+	e, err := engine.New(c, engine.Options{Loops: f.loops, Pin: f.pin, Version: version, Logger: logger})
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1)
+	if f.pprof != "" {
+		go serveProfiles(f.pprof, logger)
+	}
+	e.Start(context.Background())
+	for s := range signals {
+		switch s {
+		case syscall.SIGUSR1:
+			if err := e.ReopenLogs(); err != nil {
+				logger.Error("log files were not reopened", "error", err)
+			}
+		case syscall.SIGQUIT:
+			logger.Info("stopping now")
+			stopped, cancel := context.WithCancel(context.Background())
+			cancel()
+			_ = e.Shutdown(stopped)
+			return exitOK
+		default:
+			drain(e, c.Shutdown.DrainTimeout, signals, logger)
+			return exitOK
+		}
+	}
+	return exitOK
+}
+
+// drain lets running requests end. A second signal ends the wait.
+func drain(e *engine.Engine, timeout time.Duration, signals <-chan os.Signal, logger *slog.Logger) {
+	logger.Info("draining", "timeout", timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	go func() {
+		for s := range signals {
+			if s != syscall.SIGUSR1 {
+				cancel()
+				return
+			}
+		}
+	}()
+	if err := e.Shutdown(ctx); err != nil {
+		logger.Warn("drained", "error", err)
+		return
+	}
+	logger.Info("drained")
+}
+
+func serveProfiles(address string, logger *slog.Logger) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	if err := server.ListenAndServe(); err != nil {
+		logger.Error("profiles are not served", "error", err)
+	}
+}
+
+// runDemo serves the sample backends until a signal ends it.
+func runDemo(args []string) int {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
+	if len(args) > 0 {
+		fmt.Fprintln(os.Stderr, "demo takes no arguments")
+		return exitUsage
+	}
+	if err := demo.Serve(ctx, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
+	}
+	return exitOK
+}

@@ -1,0 +1,111 @@
+package h1
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+
+	"traffic_management/codec"
+)
+
+// The scans below read eight bytes at a time. A test of a word sets the high bit of every byte that is looked for, and
+// seldom that of a byte above such a one, or above 0xff: what it finds first is looked at again where that matters.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// word is b[i:i+8], the first byte lowest. The caller has made sure that i+8 <= len(b): the compiler cannot see it, and
+// its checks would cost as much as the scans.
+func word(b []byte, i int) uint64 {
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i))[:])
+}
+
+// putWord stores w at b[i:i+8], as word reads it.
+func putWord(b []byte, i int, w uint64) {
+	binary.LittleEndian.PutUint64((*[8]byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i))[:], w)
+}
+
+// notValue sets the high bit of the bytes of w that are not of a field value; also of HTAB.
+func notValue(w uint64) uint64 { return ((w - 0x20*ones) | (w + ones)) &^ w & highs }
+
+// nextColon is the index of the first ":" of b from i on, or len(b).
+func nextColon(b []byte, i int) int {
+	for ; i+8 <= len(b); i += 8 {
+		d := word(b, i) ^ ':'*ones
+		if m := (d - ones) &^ d & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for i < len(b) && b[i] != ':' {
+		i++
+	}
+	return i
+}
+
+// nextNotValue is the index of the first byte of b from i on that is not of a field value, or len(b).
+func nextNotValue(b []byte, i int) int {
+	for i+8 <= len(b) {
+		m := notValue(word(b, i))
+		if m == 0 {
+			i += 8
+			if i+8 > len(b) {
+				break
+			}
+			if m = notValue(word(b, i)); m == 0 {
+				i += 8
+				continue
+			}
+		}
+		i += bits.TrailingZeros64(m) >> 3
+		if codec.Classes[b[i]]&codec.ClassValue == 0 {
+			return i
+		}
+		i++ // HTAB, or above 0xff
+	}
+	for i < len(b) && codec.Classes[b[i]]&codec.ClassValue != 0 {
+		i++
+	}
+	return i
+}
+
+// copyValue copies v to the start of dst, which has room for it, and reports whether every byte is of a field value.
+func copyValue(dst, v []byte) bool {
+	last := len(v) - 8
+	if last < 0 {
+		return nextNotValue(v, 0) == copy(dst, v)
+	}
+	for i := 0; ; i = min(i+8, last) {
+		w := word(v, i)
+		putWord(dst, i, w)
+		if notValue(w) != 0 && !codec.All(v[i:i+8], codec.ClassValue) {
+			return false
+		}
+		if i == last {
+			return true
+		}
+	}
+}
+
+// nextNotTarget is the index of the first byte of b from i on that a request target cannot hold, or len(b).
+func nextNotTarget(b []byte, i int) int {
+	for ; i+8 <= len(b); i += 8 {
+		w := word(b, i)
+		f := w ^ '#'*ones
+		if m := ((w - 0x21*ones) | (w + ones) | w | (f-ones)&^f) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for i < len(b) && b[i] > 0x20 && b[i] < 0x7f && b[i] != '#' {
+		i++
+	}
+	return i
+}
+
+// nextNotToken is the index of the first byte of b from i on that is no tchar, or len(b).
+func nextNotToken(b []byte, i int) int {
+	for i < len(b) && codec.Classes[b[i]]&codec.ClassToken != 0 {
+		i++
+	}
+	return i
+}

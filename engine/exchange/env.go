@@ -1,0 +1,123 @@
+package exchange
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+
+	"traffic_management/codec"
+	"traffic_management/engine/reactor"
+	"traffic_management/routing"
+	"traffic_management/upstream"
+)
+
+// AliasPolicy says what happens to a request field whose name a server could take for one that we set or trust,
+// because it folds "_" or "." onto "-".
+type AliasPolicy uint8
+
+// Alias policies.
+const (
+	AliasDrop AliasPolicy = iota
+	AliasReject
+	AliasKeep
+)
+
+// Env is what the exchanges of one entry point need of a configuration. It is immutable: a reload makes a new one, and
+// exchanges that run keep theirs.
+type Env struct {
+	Table      *routing.Table[*Route]
+	Trusted    []netip.Prefix // peers whose forwarding fields are kept
+	Alias      AliasPolicy
+	MaxBody    int64 // of request content in bytes; 0: no limit
+	EntryPoint int   // position among the snapshot's entry points, for tables kept by the observer
+}
+
+// Route is where a router leads.
+type Route struct {
+	Name    string
+	Service *upstream.Service
+	ID      int // position in the snapshot's routes, for tables kept by the observer
+}
+
+// Observer is told of every exchange when it is over, on its loop. x is lent.
+type Observer interface{ Done(x *Exchange) }
+
+// Client is the frontend's side of an exchange.
+type Client interface {
+	codec.Stream
+	// Finished says that the exchange is over and must not be touched any more. It comes after the event in which the
+	// last part was delivered, never inside a call of the frontend's.
+	Finished()
+}
+
+// Peer is what a frontend knows of its connection, made once for each.
+type Peer struct {
+	Addr  netip.AddrPort // of the client; zero on unix sockets
+	Local netip.AddrPort // of ours; zero on unix sockets
+
+	addr, port []byte // as text: the client's address, our port
+	env        *Env   // what trusted was found with
+	trusted    bool
+}
+
+// NewPeer makes the Peer of one connection.
+func NewPeer(addr, local netip.AddrPort) Peer {
+	p := Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Local: local}
+	text := make([]byte, 0, 48)
+	if addr.IsValid() {
+		text = p.Addr.Addr().AppendTo(text)
+	}
+	n := len(text)
+	if local.IsValid() {
+		text = strconv.AppendUint(text, uint64(local.Port()), 10)
+	}
+	p.addr, p.port = text[:n:n], text[n:]
+	return p
+}
+
+func (p *Peer) isTrusted(env *Env) bool {
+	if p.env != env {
+		p.env, p.trusted = env, false
+		for _, prefix := range env.Trusted {
+			if prefix.Contains(p.Addr.Addr()) {
+				p.trusted = true
+				break
+			}
+		}
+	}
+	return p.trusted
+}
+
+// Local is what the exchanges of one loop share. It belongs to the loop.
+type Local struct {
+	Loop  reactor.Loop
+	Pools *upstream.Pools
+
+	observer Observer
+	free     []*Exchange
+	match    routing.Request
+	scratch  routing.Scratch
+	rnd      *rand.PCG
+	reply    replyWriter
+}
+
+// NewLocal makes the shared part of one loop.
+func NewLocal(loop reactor.Loop, pools *upstream.Pools, o Observer, seed uint64) *Local {
+	return &Local{Loop: loop, Pools: pools, observer: o, rnd: rand.NewPCG(seed, uint64(loop.Index()))}
+}
+
+// Begin makes an exchange for the next request of c. The frontend parses the head into x.RequestHead, then calls Own
+// and Request, or Reject.
+func (l *Local) Begin(env *Env, c Client, peer *Peer) *Exchange {
+	var x *Exchange
+	if n := len(l.free); n > 0 {
+		x = l.free[n-1]
+		l.free = l.free[:n-1]
+	} else {
+		x = &Exchange{local: l}
+		x.finished = x.finish
+	}
+	x.env, x.client, x.Peer = env, c, peer
+	x.Started = l.Loop.Now()
+	return x
+}

@@ -1,0 +1,228 @@
+package exchange
+
+import (
+	"traffic_management/codec"
+	"traffic_management/engine/reactor"
+	"traffic_management/upstream"
+)
+
+// Exchange is one request and its response. It belongs to its loop; between Finished and the next Begin it lies in the
+// loop's free list with its buffers.
+type Exchange struct {
+	// Immutable:
+	local    *Local
+	finished func() // x.finish, bound once
+
+	// For the observer, owned by the loop:
+	RequestHead codec.Head
+	Peer        *Peer
+	Route       *Route // nil when none matched, or no head could be read
+	Started     reactor.Instant
+	Ended       reactor.Instant
+	Status      int    // of the final response; 0 when there was none
+	BytesIn     uint64 // as received, head and framing included
+	BytesOut    uint64 // as sent, head and framing included
+	Retries     int
+	RequestID   []byte
+	Err         *codec.Error // why the response is ours, or was cut short; nil when all went well
+
+	// Owned by the loop:
+	env     *Env
+	client  Client
+	attempt *upstream.Attempt
+	stream  codec.Stream // the attempt's, while AttemptOpen
+	lost    *codec.Error // with AttemptLost
+	target  *upstream.Target
+	tried   []*upstream.Target
+	content int64  // request content received, in bytes
+	buf     []byte // the bytes RequestHead points into
+	arena   []byte // values made here that RequestHead points to
+	path    []byte // the routing path
+
+	// The last attempt's times.
+	sent, heard reactor.Instant
+
+	request      RequestState
+	response     ResponseState
+	state        AttemptState
+	flow         flow
+	ending       bool // finished is deferred
+	contentSent  bool // some request content went to a stream: it cannot be replayed
+	expectsInter bool // the client sent Expect: 100-continue
+}
+
+// flow is the set of sides that are held.
+type flow uint8
+
+const (
+	holdsClient flow = 1 << iota // reading request content is paused
+	holdsServer                  // reading the response is paused
+)
+
+// Own copies the bytes the head was parsed from, so that it lives as long as the exchange.
+func (x *Exchange) Own(head []byte) {
+	x.buf = append(x.buf[:0], head...)
+	x.RequestHead.Rebase(head, x.buf)
+	x.BytesIn += uint64(len(head))
+}
+
+// Request starts the exchange with the head in x.RequestHead; end says that no content follows. The answer may be given
+// to the client's stream inside this call, Finished comes later.
+func (x *Exchange) Request(end bool) {
+	x.request = RequestStreaming
+	if end {
+		x.request = RequestWhole
+	}
+	if e := x.prepare(); e != nil {
+		x.Reject(e)
+		return
+	}
+	l := x.local
+	l.match.Head, l.match.Path, l.match.Peer = &x.RequestHead, x.path, x.Peer.Addr.Addr()
+	route, ok := x.env.Table.Match(&l.match, &l.scratch)
+	if !ok {
+		x.Reject(errNoRoute)
+		return
+	}
+	x.Route = route
+	x.strip()
+	if !end {
+		x.hold(holdsClient) // until there is a stream to take the content
+	}
+	x.open()
+}
+
+// Reject answers a request that does not get through, also one whose head could not be read.
+func (x *Exchange) Reject(e *codec.Error) {
+	if x.request == RequestFresh {
+		x.request = RequestBroken
+		x.RequestHead.Reset()
+	}
+	x.answer(e)
+	x.settle()
+}
+
+// AcceptsContent reports whether RequestData may be called now.
+func (x *Exchange) AcceptsContent() bool { return x.flow&holdsClient == 0 }
+
+// WantsContent reports whether request content still has anyone to go to.
+func (x *Exchange) WantsContent() bool { return x.response < ResponseWhole }
+
+// AwaitsContinue reports whether the client holds its content back until an interim response (RFC 9110 section 10.1.1).
+func (x *Exchange) AwaitsContinue() bool {
+	return x.expectsInter && x.response != ResponseInterim && x.content == 0
+}
+
+// Drop gives back an exchange for which no head was read.
+func (x *Exchange) Drop() { x.recycle() }
+
+// RequestData delivers request content, lent for the call; end says it was the last.
+func (x *Exchange) RequestData(p []byte, end bool) {
+	if x.request != RequestStreaming {
+		return
+	}
+	x.content += int64(len(p))
+	if x.env.MaxBody > 0 && x.content > x.env.MaxBody {
+		x.refuse(errBodyTooLarge)
+		return
+	}
+	if end {
+		x.request = RequestWhole
+	}
+	if x.stream == nil {
+		return // the response is there already
+	}
+	x.contentSent = true
+	x.stream.Data(p, end)
+	if !end && x.stream.Queued() > codec.HighMark {
+		x.hold(holdsClient)
+	}
+}
+
+// RequestTrailers ends the request with a trailer section, lent for the call.
+func (x *Exchange) RequestTrailers(t []codec.Field) {
+	if x.request != RequestStreaming {
+		return
+	}
+	x.request = RequestWhole
+	if x.stream != nil {
+		x.contentSent = true
+		x.stream.Trailers(t)
+	}
+}
+
+// RequestBroken says that the rest of the request will not come. The client is told e when it can still be told
+// anything; with status 0 it is gone.
+func (x *Exchange) RequestBroken(e *codec.Error) {
+	if x.response >= ResponseWhole {
+		return
+	}
+	x.request = RequestBroken
+	if e.Status != 0 && x.response <= ResponseInterim {
+		x.refuse(e)
+		return
+	}
+	x.Err = e
+	x.settle()
+}
+
+// refuse gives up the attempt and answers for it, if that can still be done.
+func (x *Exchange) refuse(e *codec.Error) {
+	x.release()
+	x.request = RequestBroken
+	if x.response <= ResponseInterim {
+		x.answer(e)
+	} else {
+		x.Err = e
+	}
+	x.settle()
+}
+
+// ClientDrained says that the client's stream has room again.
+func (x *Exchange) ClientDrained() { x.letGo(holdsServer) }
+
+// open begins the next attempt.
+func (x *Exchange) open() {
+	x.state = AttemptOpening
+	x.attempt = x.Route.Service.Open(x.local.Pools, &x.RequestHead, x.tried, x)
+}
+
+// hold pauses a side, once.
+func (x *Exchange) hold(f flow) {
+	if x.flow&f != 0 {
+		return
+	}
+	x.flow |= f
+	if f == holdsClient {
+		x.client.Hold(true)
+	} else {
+		x.stream.Hold(true)
+	}
+}
+
+// letGo resumes a side that hold paused.
+func (x *Exchange) letGo(f flow) {
+	if x.flow&f == 0 {
+		return
+	}
+	x.flow &^= f
+	if f == holdsClient {
+		x.client.Hold(false)
+	} else if x.stream != nil {
+		x.stream.Hold(false)
+	}
+}
+
+// EntryPoint is the position of the exchange's entry point in its snapshot.
+func (x *Exchange) EntryPoint() int { return x.env.EntryPoint }
+
+// Target is the server that answered, or was tried last; nil when there was none.
+func (x *Exchange) Target() *upstream.Target { return x.target }
+
+// UpstreamTime is how long the server took: from the request's head to the last of the response it sent. 0 without one.
+func (x *Exchange) UpstreamTime() reactor.Instant {
+	if x.sent == 0 || x.heard < x.sent {
+		return 0
+	}
+	return x.heard - x.sent
+}

@@ -1,0 +1,112 @@
+package exchange
+
+import (
+	"traffic_management/codec"
+	"traffic_management/engine/reactor"
+)
+
+// maxTries is how many attempts a request gets when nothing says otherwise: one, and one more when it is certain that
+// the server did not act on the first.
+const maxTries = 2
+
+// settle applies the joint rules of request, response and attempt until nothing changes:
+//
+//	attempt lost, response unsent or interim, replayable   open the next attempt, on another server
+//	attempt lost, response unsent or interim, otherwise    answer ourselves, by the error
+//	attempt lost, response streaming                       cut the response short
+//	request broken, response not over                      cut the response short
+//	response over, attempt not                             release the attempt, which closes an unfinished one
+//	response over, attempt over                            finish, after this event
+func (x *Exchange) settle() {
+	for {
+		over := x.response >= ResponseWhole
+		switch {
+		case x.state == AttemptLost && !over:
+			e := x.lost
+			x.release()
+			switch {
+			case x.response == ResponseStreaming:
+				x.cut(e)
+			case x.replayable(e):
+				x.Retries++
+				x.open()
+			default:
+				x.answer(e)
+			}
+		case x.request == RequestBroken && !over:
+			x.release()
+			x.cut(x.Err)
+		case over && x.state != AttemptNone:
+			x.release()
+		case over && !x.ending:
+			x.ending = true
+			x.local.Loop.Defer(x.finished)
+			return
+		default:
+			return
+		}
+	}
+}
+
+// replayable reports whether the request may be sent once more after e.
+func (x *Exchange) replayable(e *codec.Error) bool {
+	if x.Retries+1 >= maxTries || x.request == RequestBroken || x.contentSent {
+		return false
+	}
+	return e.Retry == codec.RetrySafe || e.Retry == codec.RetryIdle && x.RequestHead.Method.Idempotent()
+}
+
+// cut ends the response so that the client can tell it is not whole.
+func (x *Exchange) cut(e *codec.Error) {
+	x.response = ResponseBroken
+	x.Err = e
+	x.client.Reset(e)
+}
+
+// release lets go of the attempt, keeping what the observer asks for.
+func (x *Exchange) release() {
+	if x.attempt == nil {
+		x.state = AttemptNone
+		return
+	}
+	if t := x.attempt.Target(); t != nil {
+		x.target = t
+		x.tried = append(x.tried, t)
+	}
+	x.sent = x.attempt.Sent()
+	x.attempt.Release()
+	x.attempt, x.stream, x.state = nil, nil, AttemptNone
+	x.flow &^= holdsServer
+}
+
+// finish is the last of an exchange: it is observed, and its memory goes to the next one.
+func (x *Exchange) finish() {
+	x.Ended = x.local.Loop.Clock()
+	x.local.observer.Done(x)
+	x.letGo(holdsClient)
+	c := x.client
+	x.recycle()
+	c.Finished()
+}
+
+// keepBytes bounds the buffers that an exchange in the free list keeps.
+const keepBytes = 32 << 10
+
+func (x *Exchange) recycle() {
+	x.RequestHead.Reset()
+	x.Peer, x.Route, x.env, x.client, x.target, x.Err, x.lost = nil, nil, nil, nil, nil, nil, nil
+	x.Status, x.BytesIn, x.BytesOut, x.Retries, x.RequestID = 0, 0, 0, 0, nil
+	x.content, x.sent, x.heard = 0, 0, reactor.Instant(0)
+	x.request, x.response, x.state, x.flow = RequestFresh, ResponseUnsent, AttemptNone, 0
+	x.ending, x.contentSent, x.expectsInter = false, false, false
+	clear(x.tried)
+	x.tried = x.tried[:0]
+	x.arena, x.path = x.arena[:0], nil
+	if cap(x.buf) > keepBytes {
+		x.buf = nil
+	}
+	if cap(x.arena) > keepBytes {
+		x.arena = nil
+	}
+	x.local.free = append(x.local.free, x)
+}

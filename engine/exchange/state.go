@@ -1,0 +1,48 @@
+package exchange
+
+// RequestState is how much of the request has arrived.
+type RequestState uint8
+
+// States of the request.
+const (
+	RequestFresh     RequestState = iota // no head yet
+	RequestStreaming                     // head seen, content or trailers outstanding
+	RequestWhole                         // all of it arrived
+	RequestBroken                        // the client gave up, or sent what cannot be read
+)
+
+func (s RequestState) String() string {
+	return [...]string{"fresh", "streaming", "whole", "broken"}[s]
+}
+
+// ResponseState is how much of the response was given to the client's stream.
+type ResponseState uint8
+
+// States of the response. From ResponseWhole on nothing more is sent.
+const (
+	ResponseUnsent    ResponseState = iota // nothing
+	ResponseInterim                        // interim responses only
+	ResponseStreaming                      // the final head, content or trailers outstanding
+	ResponseWhole                          // all of it
+	ResponseBroken                         // cut short, the client can tell
+)
+
+func (s ResponseState) String() string {
+	return [...]string{"unsent", "interim", "streaming", "whole", "broken"}[s]
+}
+
+// AttemptState is where the present attempt stands.
+type AttemptState uint8
+
+// States of the attempt.
+const (
+	AttemptNone    AttemptState = iota // none, or released
+	AttemptOpening                     // waits for its stream
+	AttemptOpen                        // has its stream, the response is outstanding
+	AttemptLost                        // failed; x.err says how
+	AttemptSpent                       // delivered a whole response
+)
+
+func (s AttemptState) String() string {
+	return [...]string{"none", "opening", "open", "lost", "spent"}[s]
+}

@@ -1,0 +1,85 @@
+package frontend
+
+import (
+	"time"
+
+	"traffic_management/engine/reactor"
+)
+
+// contentClock measures how fast request content comes. Time during which we do not read does not count.
+type contentClock struct {
+	began reactor.Instant // moved on by the time that reading was paused
+	last  reactor.Instant // of the last content
+	bytes int64
+}
+
+func (k *contentClock) start(now reactor.Instant) { *k = contentClock{began: now, last: now} }
+
+func (k *contentClock) progress(now reactor.Instant, n int) {
+	k.last = now
+	k.bytes += int64(n)
+}
+
+// resume forgives the time since the last content, in which the client could not send.
+func (k *contentClock) resume(now reactor.Instant) {
+	k.began = k.began.Add(now.Sub(k.last))
+	k.last = now
+}
+
+// checkEvery is how often the pace of content is looked at.
+func (c *H1) checkEvery() time.Duration { return min(time.Second, c.entry.Settings.BodyIdle) }
+
+// readExpired runs when readTimer does. It may come in any phase, since a phase that has no deadline leaves the timer
+// of the one before to itself.
+func (c *H1) readExpired() {
+	switch c.phase {
+	case phaseIdle:
+		c.close(false)
+	case phaseHead:
+		c.reject(c.entry.Local.Begin(c.entry.Env, c, &c.peer), errHeadTimeout)
+	case phaseContent:
+		c.checkContent()
+	case phaseDiscard:
+		c.close(true)
+	}
+}
+
+// checkContent looks whether content still comes, and fast enough on average.
+func (c *H1) checkContent() {
+	loop, s, k := c.entry.Local.Loop, c.entry.Settings, &c.clock
+	now := loop.Now()
+	if !c.x.AcceptsContent() || c.x.AwaitsContinue() {
+		k.resume(now)
+	}
+	took := now.Sub(k.began)
+	e := errBodyTimeout
+	switch {
+	case now.Sub(k.last) >= s.BodyIdle:
+	case s.BodyMinRate > 0 && took > s.BodyGrace && k.bytes < int64(took.Seconds()*float64(s.BodyMinRate)):
+		e = errBodySlow
+	default:
+		loop.Arm(&c.readTimer, c.checkEvery())
+		return
+	}
+	c.spoilt(e)
+}
+
+// watchWriting sees to it that a client that stops reading is noticed.
+func (c *H1) watchWriting() {
+	if q := c.conn.Queued(); q > 0 && !c.writeTimer.Armed() {
+		c.taken = c.written - uint64(q)
+		c.entry.Local.Loop.Arm(&c.writeTimer, c.entry.Settings.WriteTimeout)
+	}
+}
+
+// writeExpired ends a connection whose client took nothing for WriteTimeout.
+func (c *H1) writeExpired() {
+	if c.phase == phaseClosed {
+		return
+	}
+	if q := c.conn.Queued(); q > 0 && c.written-uint64(q) == c.taken {
+		c.breakOff(errWriteTimeout)
+		return
+	}
+	c.watchWriting()
+}

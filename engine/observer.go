@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"time"
+
+	"traffic_management/codec"
+	"traffic_management/engine/exchange"
+	"traffic_management/telemetry"
+	"traffic_management/upstream"
+)
+
+// errorKinds are the names of the kinds of errors, by codec.Kind.
+var errorKinds = func() []string {
+	names := make([]string, codec.Kinds)
+	for k := range names {
+		names[k] = codec.Kind(k).String()
+	}
+	names[codec.KindNone] = ""
+	return names
+}()
+
+// observer writes what exchanges of one loop did into the loop's counters and access log. It belongs to the loop.
+type observer struct {
+	loop     int
+	registry *telemetry.Registry
+	routes   []*telemetry.RouteShard // by exchange.Route.ID
+	services []*telemetry.ServiceShard
+	noRoute  *telemetry.RouteShard
+	entries  []*telemetry.EntryPointShard // by exchange.Env.EntryPoint
+	log      *telemetry.LogShard          // nil without an access log
+	record   telemetry.Record
+}
+
+func newObserver(loop int, r *telemetry.Registry, s *snapshot, log *telemetry.LogShard) *observer {
+	o := &observer{loop: loop, registry: r, log: log, noRoute: r.Route("", "").Shard(loop)}
+	for _, route := range s.routes {
+		o.routes = append(o.routes, r.Route(route.Name, route.Service.Name).Shard(loop))
+		o.services = append(o.services, r.Service(route.Service.Name).Shard(loop))
+	}
+	for _, e := range s.entryPoints {
+		o.entries = append(o.entries, r.EntryPoint(e.name).Shard(loop))
+	}
+	return o
+}
+
+// Done is the exchange.Observer's.
+func (o *observer) Done(x *exchange.Exchange) {
+	total := x.Ended.Sub(x.Started)
+	upstreamTime := min(time.Duration(x.UpstreamTime()), total)
+	added := total - upstreamTime
+	shard := o.noRoute
+	if x.Route != nil {
+		shard = o.routes[x.Route.ID]
+		for range x.Retries {
+			o.services[x.Route.ID].Retried()
+		}
+	}
+	shard.Done(x.Status, total, added, x.BytesIn, x.BytesOut)
+	if x.Err != nil && x.Err.Side == codec.Client && x.Err.Kind != codec.KindNone {
+		o.entries[x.EntryPoint()].ClientError(int(x.Err.Kind))
+	}
+	if o.log != nil {
+		o.append(x, total, upstreamTime, added)
+	}
+}
+
+// append writes the access log's line.
+func (o *observer) append(x *exchange.Exchange, total, upstreamTime, added time.Duration) {
+	h := &x.RequestHead
+	r := &o.record
+	*r = telemetry.Record{
+		Time:      time.Now().Add(-total),
+		Client:    x.Peer.Addr,
+		Method:    h.MethodName,
+		Host:      h.Authority,
+		Path:      h.Path,
+		Query:     h.Query,
+		RequestID: x.RequestID,
+		UserAgent: h.Get(codec.FieldUserAgent),
+		Referer:   h.Get(codec.FieldReferer),
+		Status:    x.Status,
+		Retries:   x.Retries,
+		BytesIn:   x.BytesIn,
+		BytesOut:  x.BytesOut,
+		Duration:  total,
+		Upstream:  upstreamTime,
+		Added:     added,
+	}
+	if h.Version != 0 {
+		r.Protocol = h.Version.String()
+	}
+	if x.Route != nil {
+		r.Router, r.Service = x.Route.Name, x.Route.Service.Name
+	}
+	if t := x.Target(); t != nil {
+		r.Server = t.ID
+	}
+	if x.Err != nil {
+		r.Error = x.Err.Kind.String()
+	}
+	o.log.Append(r)
+}
+
+// serviceMeter is the upstream.Meter of one service on one loop.
+type serviceMeter struct{ *telemetry.ServiceShard }
+
+func (m serviceMeter) Failed(k codec.Kind) { m.Error(int(k)) }
+
+func (o *observer) meter(s *upstream.Service) upstream.Meter {
+	return serviceMeter{o.registry.Service(s.Name).Shard(o.loop)}
+}
+
+// entryMeter is the frontend.Meter of one entry point on one loop.
+type entryMeter struct{ *telemetry.EntryPointShard }
+
+func (m entryMeter) Accepted() { m.Opened() }

@@ -1,0 +1,165 @@
+package upstream
+
+import (
+	"time"
+
+	"traffic_management/codec"
+	"traffic_management/engine/reactor"
+)
+
+// AttemptState is how far an attempt has come.
+type AttemptState uint8
+
+// States of an attempt.
+const (
+	AttemptFree    AttemptState = iota // in the free list
+	AttemptFailing                     // Failed is to be called after this event
+	AttemptQueued                      // waits for a connection
+	AttemptOpening                     // its connection is being dialled
+	AttemptReady                       // has a connection; Ready is to be called after this event
+	AttemptOpen                        // Ready was called
+	AttemptDone                        // the receiver hears nothing any more
+)
+
+func (s AttemptState) String() string {
+	return [...]string{"free", "failing", "queued", "opening", "ready", "open", "done"}[s]
+}
+
+// Attempt is one request on its way to one server. It belongs to its loop.
+type Attempt struct {
+	// Immutable:
+	pools *Pools
+	later func() // what is deferred: a.deferred, bound once
+
+	// Owned by the loop:
+	service  *Service
+	receiver codec.Receiver
+	pool     *pool   // nil when no server was found
+	conn     *h1conn // from AttemptOpening on
+	err      *codec.Error
+	timer    reactor.Timer
+	next     *Attempt // in pool.queue
+	state    AttemptState
+	pending  bool // a.later is deferred and has not run
+	released bool // the owner is through with it
+
+	opened, sent, answered reactor.Instant
+}
+
+// Target is the server chosen, nil when there was none.
+func (a *Attempt) Target() *Target {
+	if a.pool == nil {
+		return nil
+	}
+	return a.pool.target
+}
+
+// Sent is when the request's head was handed to the connection, 0 before.
+func (a *Attempt) Sent() reactor.Instant { return a.sent }
+
+// Answered is when the first byte of the response arrived, 0 before.
+func (a *Attempt) Answered() reactor.Instant { return a.answered }
+
+// Release gives the attempt back. When it has not ended it is cancelled: a request of which anything was sent closes
+// its connection. The attempt must not be used afterwards.
+func (a *Attempt) Release() {
+	switch a.state {
+	case AttemptQueued:
+		a.pool.unqueue(a)
+	case AttemptOpening:
+		a.conn.attempt = nil
+		a.conn.abort()
+	case AttemptReady:
+		a.conn.attempt = nil
+		a.conn.unused()
+	case AttemptOpen:
+		a.conn.abandon()
+	}
+	a.end()
+	a.released = true
+	if !a.pending {
+		a.pools.freeAttempt(a)
+	}
+}
+
+// end makes the attempt silent and settles its counts. It is idempotent.
+func (a *Attempt) end() {
+	if a.state == AttemptDone {
+		return
+	}
+	a.state = AttemptDone
+	a.pools.loop.Stop(&a.timer)
+	a.conn = nil
+	if a.pool != nil {
+		a.pool.counts.InFlight.Add(-1)
+	}
+}
+
+// fail ends the attempt and tells its receiver. Only from an event, never from a call of the receiver's.
+func (a *Attempt) fail(e *codec.Error) {
+	if a.state == AttemptDone {
+		return
+	}
+	a.end()
+	if a.pool != nil {
+		a.pool.meter.Failed(e.Kind)
+	}
+	a.receiver.Failed(e)
+}
+
+func (a *Attempt) failLater(e *codec.Error) {
+	a.err, a.state = e, AttemptFailing
+	a.deferLater()
+}
+
+// bind gives the attempt an open connection.
+func (a *Attempt) bind(c *h1conn) {
+	a.conn, c.attempt = c, a
+	c.state = connBusy
+	a.state = AttemptReady
+	a.deferLater()
+}
+
+func (a *Attempt) deferLater() {
+	if !a.pending {
+		a.pending = true
+		a.pools.loop.Defer(a.later)
+	}
+}
+
+// deferred runs after the event in which the attempt got its connection or failed.
+func (a *Attempt) deferred() {
+	a.pending = false
+	switch {
+	case a.released:
+		a.pools.freeAttempt(a)
+	case a.state == AttemptFailing:
+		a.fail(a.err)
+	case a.state == AttemptReady:
+		a.state = AttemptOpen
+		a.arm(a.service.Options.RequestTimeout)
+		a.receiver.Ready(a.conn)
+	}
+}
+
+func (a *Attempt) arm(d time.Duration) {
+	if d > 0 {
+		a.pools.loop.Arm(&a.timer, d)
+	}
+}
+
+// expired runs when the time of the present state is over.
+func (a *Attempt) expired() {
+	switch a.state {
+	case AttemptQueued:
+		a.pool.unqueue(a)
+		a.fail(errQueueTimeout)
+	case AttemptOpening:
+		c := a.conn
+		a.conn, c.attempt = nil, nil
+		c.abort()
+		a.fail(errConnectTimeout)
+	case AttemptOpen:
+		a.conn.expired()
+	}
+}

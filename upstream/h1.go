@@ -1,0 +1,451 @@
+package upstream
+
+import (
+	"traffic_management/codec"
+	"traffic_management/codec/h1"
+	"traffic_management/engine/reactor"
+)
+
+// connState is where a connection to a server stands.
+type connState uint8
+
+const (
+	connDialling connState = iota // not open yet
+	connIdle                      // open, in its pool
+	connBusy                      // open, carries an attempt or is about to leave
+	connClosed                    // no more
+)
+
+func (s connState) String() string { return [...]string{"dialling", "idle", "busy", "closed"}[s] }
+
+// part is how much of a message has passed.
+type part uint8
+
+const (
+	partHead    part = iota // the head has not passed
+	partContent             // the head has, some content may have
+	partWhole               // all has
+)
+
+func (p part) String() string { return [...]string{"head", "content", "whole"}[p] }
+
+// maxInterim bounds the interim responses to one request.
+const maxInterim = 64
+
+// Errors of a connection to a server. Replayable ones say so.
+var (
+	errConnectTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetrySafe, Status: 504,
+		Cause: errText("the server did not accept a connection in time")}
+	errRefused = &codec.Error{Side: codec.Upstream, Kind: codec.KindRefused, Retry: codec.RetrySafe, Status: 502,
+		Cause: errText("the server cannot be connected to")}
+	errServerLeft = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetrySafe, Status: 503,
+		Cause: errText("the server left the service")}
+	errIdleRace = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryIdle, Status: 502,
+		Cause: errText("the server closed the idle connection")}
+	errClosed = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryNever, Status: 502,
+		Cause: errText("the server closed the connection before a response")}
+	errTruncated = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryNever, Status: 502,
+		Cause: errText("the server closed the connection inside a response")}
+	errHeadTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryNever, Status: 504,
+		Cause: errText("the server did not respond in time")}
+	errIdleTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryNever, Status: 504,
+		Cause: errText("the server stopped sending inside a response")}
+	errInterim = &codec.Error{Side: codec.Upstream, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
+		Cause: errText("the server sent too many interim responses")}
+	errUnsendable = &codec.Error{Side: codec.Internal, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
+		Cause: errText("the request head cannot be sent as HTTP/1.1")}
+	errSwitch = &codec.Error{Side: codec.Upstream, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
+		Cause: errText("the server switched protocols without being asked")}
+)
+
+// h1conn is an HTTP/1.1 connection to a server: the Sink of its socket and the Stream of the request it carries.
+// It belongs to its loop. One request at a time.
+type h1conn struct {
+	// Immutable:
+	pool *pool
+	conn reactor.Conn
+
+	// Owned by the loop:
+	attempt *Attempt // whose request it carries; nil when nobody listens
+	state   connState
+	send    part
+	recv    part
+	method  codec.Method // of the request it carries
+	framing codec.Framing
+	keep    codec.ConnOption // OptClose once the connection must not be used again
+	interim uint8
+	served  uint32 // requests finished before the present one
+	since   reactor.Instant
+	body    h1.Body // of the response
+	holds   int     // times the receiver holds the response
+}
+
+// OnDrained is the Sink's: a dial is done, or the queue has room again.
+func (c *h1conn) OnDrained() {
+	if c.state == connDialling {
+		c.open()
+		return
+	}
+	if a := c.attempt; a != nil && a.state == AttemptOpen {
+		a.arm(a.service.Options.RequestTimeout)
+		a.receiver.Drained()
+	}
+}
+
+func (c *h1conn) open() {
+	c.state = connBusy
+	a := c.attempt
+	c.pool.pools.loop.Stop(&a.timer)
+	a.bind(c)
+}
+
+// OnClosed is the Sink's: the connection failed.
+func (c *h1conn) OnClosed(error) {
+	was := c.state
+	c.state = connClosed
+	a := c.attempt
+	c.attempt = nil
+	switch was {
+	case connIdle:
+		c.pool.drop(c)
+	case connDialling:
+		defer c.pool.closed()
+		if a != nil {
+			a.fail(errRefused)
+		}
+		return
+	}
+	c.pool.closed()
+	switch {
+	case a == nil:
+	case a.state == AttemptReady:
+		c.replace(a)
+	default:
+		a.fail(c.lost())
+	}
+}
+
+// replace finds another connection for a request of which nothing was sent on this one.
+func (c *h1conn) replace(a *Attempt) {
+	c.attempt, a.conn = nil, nil
+	a.pool.acquire(a)
+}
+
+// lost is what an end of the connection means for the request it carries.
+func (c *h1conn) lost() *codec.Error {
+	switch {
+	case c.recv != partHead || c.interim > 0 || len(c.conn.In()) > 0:
+		return errTruncated
+	case c.served > 0:
+		return errIdleRace
+	}
+	return errClosed
+}
+
+// OnData is the Sink's: bytes of a response, or the server's end.
+func (c *h1conn) OnData() {
+	a := c.attempt
+	if a == nil || a.state != AttemptOpen {
+		c.unexpected()
+		return
+	}
+	for c.attempt == a && c.holds == 0 {
+		in := c.conn.In()
+		if len(in) == 0 {
+			if c.conn.EOF() {
+				c.ended(a)
+			}
+			return
+		}
+		progress := false
+		if c.recv == partHead {
+			progress = c.readHead(a, in)
+		} else {
+			progress = c.readContent(a, in)
+		}
+		if !progress {
+			if c.attempt == a && c.holds == 0 && c.conn.EOF() {
+				c.ended(a)
+			}
+			return
+		}
+	}
+}
+
+// unexpected handles input that nobody asked for: only an end can be right, and it ends the connection.
+func (c *h1conn) unexpected() {
+	switch c.state {
+	case connIdle:
+		c.pool.drop(c)
+		c.close()
+	case connBusy:
+		// A request got this connection in this very turn and nothing of it was sent.
+		if a := c.attempt; a != nil && a.state == AttemptReady {
+			c.attempt = nil
+			c.close()
+			c.replace(a)
+		}
+	}
+}
+
+// readHead reads a response head; false: more is needed, or the attempt is over.
+func (c *h1conn) readHead(a *Attempt, in []byte) bool {
+	h := &c.pool.pools.head
+	n, err := h1.ParseResponseHead(in, c.method, h, c.pool.limits)
+	if err != nil {
+		c.broken(a, err)
+		return false
+	}
+	if n == 0 {
+		return false
+	}
+	if a.answered == 0 {
+		a.answered = c.pool.pools.loop.Now()
+	}
+	if h.Status < 200 {
+		if h.Status == 101 {
+			c.broken(a, errSwitch)
+			return false
+		}
+		if c.interim++; c.interim > maxInterim {
+			c.broken(a, errInterim)
+			return false
+		}
+		a.arm(a.service.Options.RequestTimeout)
+		a.receiver.Head(h, false)
+		c.conn.Consume(n)
+		return true
+	}
+	if h.Options&codec.OptClose != 0 || h.Version == codec.HTTP10 && h.Options&codec.OptKeepAlive == 0 ||
+		h.Framing == codec.ByClose {
+		c.keep |= codec.OptClose
+	}
+	c.recv = partContent
+	c.body.Start(h.Framing, h.Length, codec.Upstream, c.pool.limits)
+	if c.body.Done() {
+		r := c.detach()
+		r.Head(h, true)
+		c.finish(n)
+		return false
+	}
+	a.arm(a.service.Options.ResponseIdle)
+	a.receiver.Head(h, false)
+	c.consume(n)
+	return true
+}
+
+// readContent reads some response content; false: more is needed, or the attempt is over.
+func (c *h1conn) readContent(a *Attempt, in []byte) bool {
+	data, n, err := c.body.Decode(in)
+	if err != nil {
+		c.broken(a, err)
+		return false
+	}
+	if c.body.Done() {
+		r := c.detach()
+		if t := c.body.Trailers(); len(t) > 0 {
+			if len(data) > 0 {
+				r.Data(data, false)
+			}
+			r.Trailers(t)
+		} else {
+			r.Data(data, true)
+		}
+		c.finish(n)
+		return false
+	}
+	if len(data) > 0 {
+		a.arm(a.service.Options.ResponseIdle)
+		a.receiver.Data(data, false)
+	}
+	c.consume(n)
+	return n > 0
+}
+
+// consume drops what was delivered, unless the receiver gave the connection up meanwhile.
+func (c *h1conn) consume(n int) {
+	if c.state != connClosed {
+		c.conn.Consume(n)
+	}
+}
+
+// detach ends the attempt before its last event is delivered, so that its receiver may release it there.
+func (c *h1conn) detach() codec.Receiver {
+	a := c.attempt
+	c.attempt = nil
+	c.recv = partWhole
+	a.end()
+	return a.receiver
+}
+
+// ended handles the server's end while a response is awaited or under way.
+func (c *h1conn) ended(a *Attempt) {
+	if c.recv == partContent && c.body.EOF() == nil {
+		r := c.detach()
+		r.Data(nil, true)
+		c.close()
+		return
+	}
+	if c.recv == partContent || len(c.conn.In()) > 0 {
+		c.broken(a, errTruncated)
+		return
+	}
+	c.broken(a, c.lost())
+}
+
+// broken closes the connection and fails its attempt.
+func (c *h1conn) broken(a *Attempt, err error) {
+	e, ok := err.(*codec.Error)
+	if !ok {
+		e = errTruncated
+	}
+	c.attempt = nil
+	c.abort()
+	a.fail(e)
+}
+
+// finish follows a whole response: the connection goes back to its pool when both messages ended cleanly. A response
+// that came before the whole request, or bytes behind it, leave the connection unusable (RFC 9112 section 9.3).
+func (c *h1conn) finish(n int) {
+	if c.state == connClosed {
+		return
+	}
+	c.conn.Consume(n)
+	if c.send != partWhole || c.keep&codec.OptClose != 0 || len(c.conn.In()) > 0 || c.conn.EOF() || c.holds > 0 {
+		c.close()
+		return
+	}
+	c.unused()
+}
+
+// unused makes the connection ready for the next request and gives it to its pool.
+func (c *h1conn) unused() {
+	if c.send != partHead {
+		c.served++
+	}
+	c.send, c.recv, c.interim = partHead, partHead, 0
+	c.pool.put(c)
+}
+
+// abandon is the receiver's: it wants no more of this response. What was sent cannot be taken back, so the connection
+// is closed, which tells the server too.
+func (c *h1conn) abandon() {
+	c.attempt = nil
+	if c.state == connBusy {
+		c.abort()
+	}
+}
+
+func (c *h1conn) close() {
+	if c.state != connClosed {
+		c.state = connClosed
+		c.conn.Close(false)
+		c.pool.closed()
+	}
+}
+
+func (c *h1conn) abort() {
+	if c.state != connClosed {
+		c.state = connClosed
+		c.conn.Abort()
+		c.pool.closed()
+	}
+}
+
+// expired runs when the server was silent for too long. It is not to blame while the client is the one who is slow:
+// then the time begins anew.
+func (c *h1conn) expired() {
+	a := c.attempt
+	o := &a.service.Options
+	switch {
+	case c.recv == partHead && c.send != partWhole && c.conn.Queued() == 0:
+		a.arm(o.RequestTimeout)
+	case c.recv == partHead:
+		c.broken(a, errHeadTimeout)
+	case c.holds > 0:
+		a.arm(o.ResponseIdle)
+	default:
+		c.broken(a, errIdleTimeout)
+	}
+}
+
+// Head is the Stream's: it sends the request head.
+func (c *h1conn) Head(h *codec.Head, end bool) {
+	p, a := c.pool.pools, c.attempt
+	c.method, c.framing = h.Method, h.Framing
+	if end {
+		c.framing = codec.NoContent
+	}
+	c.keep = 0
+	authority := h.Authority
+	if !c.pool.service.Options.PassHost || len(authority) == 0 {
+		h.Authority = c.pool.host
+	}
+	p.out = h1.AppendRequestHead(p.out[:0], h, c.framing)
+	h.Authority = authority
+	if len(p.out) == 0 {
+		c.attempt = nil
+		c.abort()
+		a.failLater(errUnsendable)
+		return
+	}
+	c.conn.Write(p.out)
+	a.sent = p.loop.Clock()
+	c.send = partContent
+	if end {
+		c.send = partWhole
+	}
+}
+
+// Data is the Stream's: it sends request content.
+func (c *h1conn) Data(b []byte, end bool) {
+	if c.attempt == nil {
+		return
+	}
+	if c.recv == partHead {
+		c.attempt.arm(c.attempt.service.Options.RequestTimeout)
+	}
+	if v := c.pool.pools.framer.Frame(c.framing, b, end); v != nil {
+		c.conn.Writev(v)
+	}
+	if end {
+		c.send = partWhole
+	}
+}
+
+// Trailers is the Stream's: it ends the request with a trailer section.
+func (c *h1conn) Trailers(t []codec.Field) {
+	if c.framing == codec.ByChunks {
+		p := c.pool.pools
+		p.out = h1.AppendTrailers(p.out[:0], t)
+		c.conn.Write(p.out)
+	}
+	c.send = partWhole
+}
+
+// Reset is the Stream's.
+func (c *h1conn) Reset(*codec.Error) { c.abandon() }
+
+// Hold is the Stream's: it pauses the response.
+func (c *h1conn) Hold(on bool) {
+	if c.state == connClosed {
+		return
+	}
+	if on {
+		c.holds++
+	} else {
+		c.holds--
+		if a := c.attempt; a != nil && c.recv == partContent {
+			a.arm(a.service.Options.ResponseIdle)
+		}
+	}
+	c.conn.Hold(on)
+}
+
+// Queued is the Stream's.
+func (c *h1conn) Queued() int {
+	if c.state == connClosed {
+		return 0
+	}
+	return c.conn.Queued()
+}

@@ -1,0 +1,446 @@
+package upstream
+
+import (
+	"math/rand/v2"
+
+	"traffic_management/codec"
+	"traffic_management/codec/h1"
+	"traffic_management/engine/reactor"
+
+	"golang.org/x/sys/unix"
+)
+
+// Meter counts what happens to the connections of one service on one loop. Called on that loop.
+type Meter interface {
+	Opened()                // a connection was dialled
+	Reused()                // a request took an idle connection
+	Closed()                // an opened connection closed
+	Failed(kind codec.Kind) // an attempt failed
+}
+
+// Group is the Pools of all loops, by the loops' indexes, through which they hand each other idle connections.
+type Group struct{ pools []*Pools }
+
+// NewGroup makes room for the pools of this many loops.
+func NewGroup(loops int) *Group { return &Group{pools: make([]*Pools, loops)} }
+
+// Pools is one loop's connections to all servers. It belongs to its loop.
+type Pools struct {
+	// Immutable:
+	loop     reactor.Loop
+	group    *Group
+	newMeter func(*Service) Meter
+
+	// Owned by the loop:
+	services []*local // by Service.slot
+	attempts []*Attempt
+	rnd      *rand.PCG
+	head     codec.Head // the response head being read
+	framer   h1.Framer
+	out      []byte // a request head being written
+	closing  bool
+}
+
+// NewPools makes the pools of one loop and enters them in the group, before any loop of the group runs.
+func NewPools(loop reactor.Loop, g *Group, seed uint64, meter func(*Service) Meter) *Pools {
+	p := &Pools{loop: loop, group: g, newMeter: meter, rnd: rand.NewPCG(seed, uint64(loop.Index())),
+		out: make([]byte, 0, 4096)}
+	g.pools[loop.Index()] = p
+	return p
+}
+
+// Close closes idle connections, and from now on every connection when it has finished what it carries.
+func (p *Pools) Close() {
+	p.closing = true
+	for _, l := range p.services {
+		if l == nil {
+			continue
+		}
+		for _, q := range l.pools {
+			q.closeIdle()
+		}
+	}
+}
+
+func (p *Pools) newAttempt() *Attempt {
+	if n := len(p.attempts); n > 0 {
+		a := p.attempts[n-1]
+		p.attempts = p.attempts[:n-1]
+		return a
+	}
+	a := &Attempt{pools: p}
+	a.later = a.deferred
+	a.timer.Fire = a.expired
+	return a
+}
+
+func (p *Pools) freeAttempt(a *Attempt) {
+	a.service, a.receiver, a.pool, a.conn, a.err, a.next = nil, nil, nil, nil, nil, nil
+	a.state, a.released = AttemptFree, false
+	a.sent, a.answered = 0, 0
+	p.attempts = append(p.attempts, a)
+}
+
+// local is what one loop has of one service.
+type local struct {
+	service  *Service
+	set      *[]*Target // what pools and balancer were made from
+	balancer Balancer
+	pools    []*pool // by position in set
+	meter    Meter
+}
+
+// local returns this loop's part of a service, brought up to its present set of servers.
+func (p *Pools) local(s *Service) *local {
+	for len(p.services) <= s.slot {
+		p.services = append(p.services, nil)
+	}
+	l := p.services[s.slot]
+	if l == nil {
+		l = &local{service: s, meter: p.newMeter(s)}
+		p.services[s.slot] = l
+	}
+	if set := s.targets.Load(); l.set != set {
+		l.adopt(p, set)
+	}
+	return l
+}
+
+func (l *local) adopt(p *Pools, set *[]*Target) {
+	old := l.pools
+	l.set, l.pools = set, make([]*pool, len(*set))
+	l.balancer = NewBalancer(l.service.Options.Strategy, *set, p.loop.Index(), p.rnd.Uint64())
+	for i, t := range *set {
+		for j, q := range old {
+			if q != nil && q.target == t {
+				l.pools[i], old[j] = q, nil
+			}
+		}
+		if l.pools[i] == nil {
+			l.pools[i] = newPool(p, l, t)
+		}
+	}
+	for _, q := range old {
+		if q != nil {
+			q.retire()
+		}
+	}
+}
+
+// maxQueue bounds the requests that wait for a connection to one server on one loop.
+const maxQueue = 1024
+
+// pool is one loop's connections to one server.
+type pool struct {
+	// Immutable:
+	pools   *Pools
+	service *Service
+	target  *Target
+	counts  *Counts // this loop's share of target's counts
+	meter   Meter
+	limits  *h1.Limits
+	host    []byte // the Host field when the client's is not passed
+
+	// Owned by the loop:
+	idle        []*h1conn // the longest idle first
+	first, last *Attempt  // the queue
+	queued      int
+	asked       int           // requests to other loops that are not answered
+	expiry      reactor.Timer // armed while there are idle connections
+	retired     bool          // the server left the service
+}
+
+func newPool(p *Pools, l *local, t *Target) *pool {
+	q := &pool{pools: p, service: l.service, target: t, counts: t.Counts(p.loop.Index()), meter: l.meter,
+		limits: &l.service.Options.HeadLimits, host: []byte(t.Host)}
+	q.expiry.Fire = q.expire
+	return q
+}
+
+// acquire finds a connection for a: an idle one, one of another loop, a new one, or a place in the queue.
+func (q *pool) acquire(a *Attempt) {
+	if n := len(q.idle); n > 0 {
+		c := q.idle[n-1]
+		q.idle = q.idle[:n-1]
+		q.counts.Idle.Add(-1)
+		q.meter.Reused()
+		a.bind(c)
+		return
+	}
+	if q.idleElsewhere() > 2*len(q.pools.group.pools) && q.ask() {
+		q.enqueue(a)
+		return
+	}
+	if !q.target.reserve(q.service.Options.MaxConnections) {
+		if q.queued >= maxQueue {
+			a.failLater(errQueueFull)
+			return
+		}
+		q.enqueue(a)
+		q.ask()
+		q.serve() // capacity freed between the two looks would be seen by nobody
+		return
+	}
+	q.dial(a)
+}
+
+// dial opens a connection for a; its place under MaxConnections is reserved.
+func (q *pool) dial(a *Attempt) {
+	c := &h1conn{pool: q, attempt: a, state: connDialling}
+	a.conn, a.state = c, AttemptOpening
+	a.arm(q.service.Options.ConnectTimeout)
+	c.conn = q.pools.loop.Dial(q.target.Addr, c)
+	q.meter.Opened()
+}
+
+// put takes back a connection that has nothing left to do.
+func (q *pool) put(c *h1conn) {
+	if q.retired || q.pools.closing {
+		c.close()
+		return
+	}
+	if q.first != nil {
+		a := q.dequeue()
+		a.bind(c)
+		return
+	}
+	if q.giveAway(c) {
+		return
+	}
+	o := &q.service.Options
+	loops := len(q.pools.group.pools)
+	if len(q.idle) >= o.MaxIdle/loops && int(q.target.Idle()) >= o.MaxIdle {
+		c.close()
+		return
+	}
+	c.state, c.since = connIdle, q.pools.loop.Now()
+	q.idle = append(q.idle, c)
+	q.counts.Idle.Add(1)
+	if !q.expiry.Armed() {
+		q.pools.loop.Arm(&q.expiry, o.IdleTimeout)
+	}
+}
+
+// drop removes an idle connection that closed by itself.
+func (q *pool) drop(c *h1conn) {
+	for i, other := range q.idle {
+		if other == c {
+			q.idle = append(q.idle[:i], q.idle[i+1:]...)
+			q.counts.Idle.Add(-1)
+			return
+		}
+	}
+}
+
+// closed gives back the place of a connection that is no more, to whoever waits for one.
+func (q *pool) closed() {
+	q.meter.Closed()
+	q.target.release()
+	q.serve()
+	if q.queued == 0 {
+		if other := q.waitingElsewhere(); other != nil {
+			other.post(q, -1)
+		}
+	}
+}
+
+// expire closes the connections that were idle for too long.
+func (q *pool) expire() {
+	now, limit := q.pools.loop.Now(), q.service.Options.IdleTimeout
+	n := 0
+	for n < len(q.idle) && now.Sub(q.idle[n].since) >= limit {
+		n++
+	}
+	old := q.idle[:n]
+	q.counts.Idle.Add(int64(-n))
+	for _, c := range old {
+		c.state = connBusy // no longer in the pool
+		c.close()
+	}
+	q.idle = append(q.idle[:0], q.idle[n:]...)
+	if len(q.idle) > 0 {
+		q.pools.loop.Arm(&q.expiry, q.idle[0].since.Add(limit).Sub(now))
+	}
+}
+
+func (q *pool) closeIdle() {
+	old := q.idle
+	q.idle = nil
+	q.counts.Idle.Add(int64(-len(old)))
+	for _, c := range old {
+		c.state = connBusy
+		c.close()
+	}
+}
+
+// retire ends a pool whose server left the service: requests that wait fail over to another server.
+func (q *pool) retire() {
+	q.retired = true
+	q.closeIdle()
+	q.pools.loop.Stop(&q.expiry)
+	for q.first != nil {
+		a := q.dequeue()
+		a.failLater(errServerLeft)
+	}
+}
+
+func (q *pool) enqueue(a *Attempt) {
+	a.state, a.next = AttemptQueued, nil
+	if q.last == nil {
+		q.first = a
+	} else {
+		q.last.next = a
+	}
+	q.last = a
+	q.queued++
+	q.counts.Waiting.Add(1)
+	a.arm(q.service.Options.QueueTimeout)
+}
+
+func (q *pool) dequeue() *Attempt {
+	a := q.first
+	q.unqueue(a)
+	q.pools.loop.Stop(&a.timer)
+	return a
+}
+
+func (q *pool) unqueue(a *Attempt) {
+	var before *Attempt
+	for x := q.first; x != nil; before, x = x, x.next {
+		if x != a {
+			continue
+		}
+		if before == nil {
+			q.first = a.next
+		} else {
+			before.next = a.next
+		}
+		if q.last == a {
+			q.last = before
+		}
+		a.next = nil
+		q.queued--
+		q.counts.Waiting.Add(-1)
+		return
+	}
+}
+
+// serve dials for those who wait as long as the server may have more connections.
+func (q *pool) serve() {
+	for q.queued > q.asked && q.target.reserve(q.service.Options.MaxConnections) {
+		q.dial(q.dequeue())
+	}
+}
+
+// Hand-over between loops. A loop that lacks a connection asks one that has an idle one; a loop that frees one while
+// only others wait gives it away. Either way the socket travels in a posted function.
+
+func (q *pool) idleElsewhere() int { return int(q.target.Idle() - q.counts.Idle.Load()) }
+
+// ask asks the loop with the most idle connections for one. It reports whether an answer will come.
+func (q *pool) ask() bool {
+	self, best, most := q.pools.loop.Index(), -1, int64(0)
+	for i := range q.pools.group.pools {
+		if n := q.target.Counts(i).Idle.Load(); i != self && n > most {
+			best, most = i, n
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	other := q.pools.group.pools[best]
+	if !other.loop.Post(func() { q.pools.post(q, other.takeSocket(q.service, q.target)) }) {
+		return false
+	}
+	q.asked++
+	return true
+}
+
+// takeSocket gives an idle connection's socket away, -1 when there is none any more.
+func (p *Pools) takeSocket(s *Service, t *Target) int {
+	for _, q := range p.local(s).pools {
+		if q.target != t {
+			continue
+		}
+		for n := len(q.idle); n > 0; n = len(q.idle) {
+			c := q.idle[n-1]
+			q.idle = q.idle[:n-1]
+			q.counts.Idle.Add(-1)
+			if fd, ok := c.conn.Detach(); ok {
+				c.state = connClosed
+				return fd
+			}
+			c.state = connBusy
+			c.close()
+		}
+	}
+	return -1
+}
+
+// giveAway hands c to a loop where a request waits, when there is one.
+func (q *pool) giveAway(c *h1conn) bool {
+	other := q.waitingElsewhere()
+	if other == nil {
+		return false
+	}
+	fd, ok := c.conn.Detach()
+	if !ok {
+		return false
+	}
+	c.state = connClosed
+	other.post(q, fd)
+	return true
+}
+
+func (q *pool) waitingElsewhere() *Pools {
+	if q.service.Options.MaxConnections == 0 {
+		return nil // nobody waits for long
+	}
+	for i, other := range q.pools.group.pools {
+		if i != q.pools.loop.Index() && q.target.Counts(i).Waiting.Load() > 0 {
+			return other
+		}
+	}
+	return nil
+}
+
+// post brings a socket, or with -1 the news that there is room for one, to p's pool of the same server as from's.
+// Any goroutine that runs a loop may call it.
+func (p *Pools) post(from *pool, fd int) {
+	answer := p == from.pools
+	if !p.loop.Post(func() { p.receive(from, fd, answer) }) && fd >= 0 {
+		_ = unix.Close(fd)
+		from.target.release()
+	}
+}
+
+// receive runs on p's loop. answer says that p had asked.
+func (p *Pools) receive(from *pool, fd int, answer bool) {
+	var q *pool
+	if answer {
+		q = from
+		q.asked--
+	} else {
+		for _, x := range p.local(from.service).pools {
+			if x.target == from.target {
+				q = x
+			}
+		}
+	}
+	if q == nil {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+			from.target.release()
+		}
+		return
+	}
+	if fd >= 0 {
+		c := &h1conn{pool: q, state: connBusy, served: 1}
+		c.conn = p.loop.Attach(fd, c)
+		if q.first != nil {
+			q.meter.Reused()
+		}
+		q.put(c)
+	}
+	q.serve()
+}
