@@ -45,6 +45,7 @@ type Options struct {
 	Log         Log
 	Loops       int // of ours; 0 is 1
 	Connections int // clients that must fit; 0 is 1000
+	PoolIdle    int // seconds that ours keeps an idle connection to the backend; 0 is 600
 }
 
 // Bed is where proxies are started.
@@ -135,6 +136,9 @@ func (b *Bed) settings(name Name, o Options) (s settings, err error) {
 	}
 	if s.Connections == 0 {
 		s.Connections = 1000
+	}
+	if s.PoolIdle == 0 {
+		s.PoolIdle = 600
 	}
 	if s.Descriptors, err = process.Capped(2*s.Connections + 200); err != nil {
 		return s, err

@@ -3,10 +3,6 @@ package scenarios
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"traffic_management/perf/peers"
@@ -40,7 +36,7 @@ func collections(ctx context.Context, b *Bed, x *report.Result) error {
 	i := 0
 	// The window's marks are read inside the load, so that opening the connections is not counted.
 	a, err := b.load(ctx, withAddress(d, p.Address), func() (err error) {
-		at[i&1], err = metric(ctx, p.Metrics, "go_gc_duration_seconds_count")
+		at[i&1], err = p.Metric(ctx, "go_gc_duration_seconds_count")
 		i++
 		return err
 	})
@@ -53,7 +49,7 @@ func collections(ctx context.Context, b *Bed, x *report.Result) error {
 	if _, err := b.load(ctx, withAddress(d, p.Address), func() error { return nil }); err != nil {
 		return err
 	}
-	pause, err := metric(ctx, p.Metrics, `go_gc_duration_seconds{quantile="1"}`)
+	pause, err := p.Metric(ctx, `go_gc_duration_seconds{quantile="1"}`)
 	if err != nil {
 		return err
 	}
@@ -72,29 +68,4 @@ func collections(ctx context.Context, b *Bed, x *report.Result) error {
 func withAddress(d demand, address string) demand {
 	d.address = address
 	return d
-}
-
-// metric reads one sample of a Prometheus page by its whole name.
-func metric(ctx context.Context, address, name string) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	a, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0, err
-	}
-	defer a.Body.Close()
-	page, err := io.ReadAll(a.Body)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(page)) {
-		if v, ok := strings.CutPrefix(line, name+" "); ok {
-			return strconv.ParseFloat(strings.TrimSpace(v), 64)
-		}
-	}
-	return 0, fmt.Errorf("%s/metrics has no %s", address, name)
 }

@@ -3,6 +3,9 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"traffic_management/perf/peers"
 	"traffic_management/perf/report"
@@ -119,15 +122,19 @@ func bar(claim, found string, measured, ok bool) report.Bar {
 
 // whole adds the bar that no request of ours failed, and notes what failed of others.
 func whole(x *report.Result, samples map[string][]sample) {
-	for label, all := range samples {
+	for _, label := range slices.Sorted(maps.Keys(samples)) {
+		all := samples[label]
+		if len(all) == 0 {
+			continue
+		}
 		var failed, bad int64
 		for _, s := range all {
 			failed += s.Failed
 			bad += s.BadStatus
 		}
 		found := fmt.Sprintf("%d failed, %d with another status than 200", failed, bad)
-		if label == string(peers.Ours) {
-			x.Bars = append(x.Bars, bar("every request of ours is answered with 200", found, true, failed+bad == 0))
+		if strings.HasPrefix(label, string(peers.Ours)) {
+			x.Bars = append(x.Bars, bar("every request of "+label+" is answered with 200", found, true, failed+bad == 0))
 		} else if failed+bad > 0 {
 			x.Notes = append(x.Notes, label+": "+found)
 		}
