@@ -14,7 +14,7 @@ import (
 )
 
 // seeds is how many seeds each property is tried with.
-const seeds = 40
+const seeds = 20
 
 var (
 	tcpAddress  = reactor.Addr{TCP: netip.MustParseAddrPort("192.0.2.1:80")}
