@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -221,6 +222,31 @@ func TestCloseWhilePeerSends(t *testing.T) {
 	})
 	if lost == 0 {
 		t.Error("closing without lingering never lost anything")
+	}
+}
+
+// What arrived while we were held and is not read makes a plain close a reset; a lingering one reads and drops it.
+func TestCloseWithUnreadInput(t *testing.T) {
+	for _, linger := range []bool{false, true} {
+		t.Run(fmt.Sprintf("linger %v", linger), func(t *testing.T) {
+			eachSeed(t, func(t *testing.T, l *Loop) {
+				a, b := pair(t, l)
+				a.conn.Hold(true)
+				b.conn.Write([]byte("unread"))
+				b.conn.CloseWrite()
+				l.Run()
+				a.conn.Write([]byte("last"))
+				a.conn.Close(linger)
+				l.Run()
+				if !linger {
+					wantReset(t, b)
+				} else if b.err != nil || string(b.got) != "last" || !b.conn.EOF() {
+					t.Fatalf("b got %q, end %v, error %v", b.got, b.conn.EOF(), b.err)
+				} else if l.Open() != 1 {
+					t.Fatalf("both sides have ended, %d ends open", l.Open())
+				}
+			})
+		})
 	}
 }
 

@@ -25,9 +25,8 @@ type socket struct {
 	input   inputState
 
 	// What is on its way to the other side.
-	wire    []segment       // in order
-	flying  int             // bytes in wire
-	last    reactor.Instant // nothing arrives before what was sent before it
+	wire    []segment // in order
+	flying  int       // bytes in wire
 	writing writingState
 	room    roomState
 }
@@ -155,12 +154,12 @@ func (k *socket) write(p []byte) int {
 	return n
 }
 
-// send puts a segment into the wire.
+// send puts a segment into the wire. Each segment's packet delivers the first one of the wire, so they arrive in order
+// whatever the packets' times.
 func (k *socket) send(g segment) {
-	k.last = max(k.last, k.loop.now.Add(k.loop.delay()))
 	k.wire = append(k.wire, g)
 	k.flying += len(g.data)
-	k.loop.schedule(k.last, k.deliver)
+	k.loop.schedule(k.loop.now.Add(k.loop.delay()), k.deliver)
 }
 
 // deliver takes the first segment out of the wire to the other side.
