@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -40,6 +41,7 @@ type Spec struct {
 type Process struct {
 	Pid  int
 	log  string
+	stop sync.Once
 	done chan struct{}
 	err  atomic.Pointer[error] // set before done is closed
 }
@@ -106,8 +108,10 @@ func (p *Process) Ready(ctx context.Context, address string) error {
 	}
 }
 
-// Stop ends the program and its children, gently first. It returns when the program is gone.
-func (p *Process) Stop() {
+// Stop ends the program and its children, gently first. It returns when all of them are gone.
+func (p *Process) Stop() { p.stop.Do(p.end) }
+
+func (p *Process) end() {
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
@@ -116,6 +120,13 @@ func (p *Process) Stop() {
 	// Whatever of the group is left has had its time.
 	p.signal(syscall.SIGKILL)
 	<-p.done
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for begun := time.Now(); time.Since(begun) < stopTimeout; <-tick.C {
+		if _, err := p.group(); err != nil {
+			return
+		}
+	}
 }
 
 func (p *Process) signal(s syscall.Signal) { _ = syscall.Kill(-p.Pid, s) }

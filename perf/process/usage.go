@@ -100,7 +100,7 @@ func stat(pid int) ([]string, error) {
 	return f, nil
 }
 
-// group lists the processes of the program's group.
+// group lists the running processes of the program's group; none is an error.
 func (p *Process) group() ([]int, error) {
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -112,8 +112,9 @@ func (p *Process) group() ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Field 3 is the process group. A process that ended meanwhile is none of ours.
-		if f, err := stat(pid); err == nil && f[2] == strconv.Itoa(p.Pid) {
+		// The state comes first, the process group third. A process that ended is none of ours, even when nobody has
+		// asked for its status yet (Z).
+		if f, err := stat(pid); err == nil && f[2] == strconv.Itoa(p.Pid) && f[0] != "Z" && f[0] != "X" {
 			pids = append(pids, pid)
 		}
 	}

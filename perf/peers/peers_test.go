@@ -1,0 +1,151 @@
+package peers
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+
+	"traffic_management/perf/process"
+)
+
+// backend remembers the fields of the last request.
+func backend(t *testing.T) (string, <-chan http.Header) {
+	t.Helper()
+	seen := make(chan http.Header, 16)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := r.Header.Clone()
+		h.Set("Host", r.Host)
+		seen <- h
+		io.WriteString(w, "content")
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://"), seen
+}
+
+// TestPeers starts the peers that are installed, with and without a log, and looks at what reaches the backend: both
+// must do the same work.
+func TestPeers(t *testing.T) {
+	dir := t.TempDir()
+	b := &Bed{Binaries: dir, Dir: dir, LogDir: dir}
+	for _, c := range []struct {
+		name Name
+		log  Log
+	}{{Nginx, LogNone}, {Nginx, LogOn}, {Nginx, LogBuffered}, {HAProxy, LogNone}, {HAProxy, LogOn}} {
+		t.Run(string(c.name)+" "+string(c.log), func(t *testing.T) {
+			if err := b.Missing(c.name); err != nil {
+				t.Skip(err)
+			}
+			address, seen := backend(t)
+			p, err := b.Start(t.Context(), c.name, Options{Backend: address, CPU: process.AnyCPU, Log: c.log})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Stop()
+			twice(t, p.Address)
+			for range 2 {
+				h := <-seen
+				if h.Get("X-Forwarded-For") != "127.0.0.1" || h.Get("X-Forwarded-Proto") != "http" ||
+					h.Get("X-Forwarded-Host") != "example.org" || h.Get("Host") != "example.org" || h.Get("Connection") != "" {
+					t.Errorf("the backend saw %v", h)
+				}
+			}
+			p.Process.Stop() // so that a buffered log is written
+			if lines := p.LogSize() > 0; lines != (c.log != LogNone) {
+				t.Errorf("log of %d bytes", p.LogSize())
+			}
+			p.Stop()
+			if _, err := os.Stat(p.logFile); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the log is left: %v", err)
+			}
+		})
+	}
+}
+
+// twice does two requests on one connection.
+func twice(t *testing.T, address string) {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r := bufio.NewReader(c)
+	for range 2 {
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
+		a, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(a.Body); err != nil || string(body) != "content" || a.StatusCode != 200 {
+			t.Fatalf("status %d, %q, %v", a.StatusCode, body, err)
+		}
+	}
+}
+
+// TestOurs looks at the configuration of ours as YAML.
+func TestOurs(t *testing.T) {
+	dir := t.TempDir()
+	b := &Bed{Binaries: dir, Dir: dir, LogDir: dir}
+	for _, log := range []Log{LogNone, LogOn} {
+		s, err := b.settings(Ours, Options{Backend: "127.0.0.1:1", Log: log, Loops: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path, args, err := b.command(Ours, s)
+		if err != nil || path != filepath.Join(dir, "traffic_management") || strings.Join(args[2:], " ") != "--loops 2" {
+			t.Fatalf("%s %v, %v", path, args, err)
+		}
+		text, err := os.ReadFile(args[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c struct {
+			Entrypoints map[string]struct{ Address string }
+			Services    map[string]struct{ Servers []struct{ URL string } }
+			Metrics     struct{ Address string }
+			AccessLog   struct{ File string } `yaml:"access_log"`
+		}
+		if err := yaml.Unmarshal(text, &c); err != nil {
+			t.Fatal(err)
+		}
+		if c.Entrypoints["web"].Address != s.Address || c.Services["backend"].Servers[0].URL != "http://127.0.0.1:1" ||
+			c.Metrics.Address != s.Metrics || (c.AccessLog.File != "") != (log == LogOn) {
+			t.Errorf("log %s: %s", log, text)
+		}
+	}
+}
+
+func TestMetric(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "# HELP a\na_count 7\na{q=\"1\"} 0.5\nab 1\n")
+	}))
+	defer s.Close()
+	p := &Peer{Metrics: strings.TrimPrefix(s.URL, "http://")}
+	for name, want := range map[string]float64{"a_count": 7, `a{q="1"}`: 0.5, "ab": 1} {
+		if got, err := p.Metric(t.Context(), name); err != nil || got != want {
+			t.Errorf("%s is %v, %v", name, got, err)
+		}
+	}
+	if _, err := p.Metric(t.Context(), "a"); err == nil {
+		t.Error("the beginning of a name is taken for it")
+	}
+}
+
+func TestUnknownPeer(t *testing.T) {
+	b := &Bed{Dir: t.TempDir()}
+	if _, err := b.Start(t.Context(), "other", Options{}); err == nil {
+		t.Error("started")
+	}
+	if b.Missing(Relay) == nil {
+		t.Error("a relay that was not built is not missing")
+	}
+}
