@@ -30,6 +30,7 @@ type Pools struct {
 	loop     reactor.Loop
 	group    *Group
 	newMeter func(*Service) Meter
+	seed     uint64 // the same on all loops
 
 	// Owned by the loop:
 	services []*local // by Service.slot
@@ -43,7 +44,7 @@ type Pools struct {
 
 // NewPools makes the pools of one loop and enters them in the group, before any loop of the group runs.
 func NewPools(loop reactor.Loop, g *Group, seed uint64, meter func(*Service) Meter) *Pools {
-	p := &Pools{loop: loop, group: g, newMeter: meter, rnd: rand.NewPCG(seed, uint64(loop.Index())),
+	p := &Pools{loop: loop, group: g, newMeter: meter, seed: seed, rnd: rand.NewPCG(seed, uint64(loop.Index())),
 		out: make([]byte, 0, 4096)}
 	g.pools[loop.Index()] = p
 	return p
@@ -109,7 +110,7 @@ func (p *Pools) local(s *Service) *local {
 func (l *local) adopt(p *Pools, set *[]*Target) {
 	old := l.pools
 	l.set, l.pools = set, make([]*pool, len(*set))
-	l.balancer = NewBalancer(l.service.Options.Strategy, *set, p.loop.Index(), p.rnd.Uint64())
+	l.balancer = NewBalancer(l.service.Options.Strategy, *set, p.loop.Index(), p.seed)
 	for i, t := range *set {
 		for j, q := range old {
 			if q != nil && q.target == t {

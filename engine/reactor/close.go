@@ -17,10 +17,10 @@ type departure struct {
 func (d *departure) expire() { d.socket.drop() }
 
 func (s *socket) Close(linger bool) {
+	s.sink = nil // of one that failed, too: OnClosed may still be due
 	if !s.phase.hears() {
 		return
 	}
-	s.sink = nil
 	s.releaseInput()
 	shut := s.phase == phaseShut
 	s.phase = phaseLeaving
@@ -76,10 +76,10 @@ func (s *socket) dropInput() {
 }
 
 func (s *socket) Abort() {
+	s.sink = nil
 	if s.phase == phaseGone {
 		return
 	}
-	s.sink = nil
 	if s.family != unix.AF_UNIX {
 		resetOnClose(s.fd)
 	}
