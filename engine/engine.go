@@ -126,6 +126,7 @@ func (e *Engine) Start(ctx context.Context) {
 		mux := http.NewServeMux()
 		mux.Handle("/metrics", e.registry.Handler())
 		e.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+		e.logger.Info("serving metrics", "address", e.metrics.Addr().String())
 		e.running.Go(func() {
 			if err := e.server.Serve(e.metrics); !errors.Is(err, http.ErrServerClosed) {
 				e.logger.Error("metrics are no longer served", "error", err)
