@@ -53,6 +53,9 @@ func (x *Exchange) prepare() *codec.Error {
 // normalize resolves the path for routing and forwarding alike, so that no server sees another path than the rules did.
 func (x *Exchange) normalize() *codec.Error {
 	h := &x.RequestHead
+	if len(h.Path) == 0 && h.Method != codec.MethodOptions {
+		h.Path = rootPath // of an absolute form (RFC 9110 section 4.2.3); that of OPTIONS is about the whole server
+	}
 	path, err := codec.NormalizePath(x.arena, h.Path)
 	if err != nil {
 		return errPath
@@ -86,10 +89,11 @@ func (x *Exchange) screen(seen *forwarding) *codec.Error {
 		slot := (*int)(nil)
 		switch f.ID {
 		case codec.FieldOther:
-			if x.env.Alias == AliasKeep || !isAlias(f.Name) {
+			switch {
+			case !trusted && isForwarding(f.Name):
+			case x.env.Alias == AliasKeep || !isAlias(f.Name):
 				continue
-			}
-			if x.env.Alias == AliasReject {
+			case x.env.Alias == AliasReject:
 				return errAlias
 			}
 			f.ID = codec.FieldRemoved
@@ -145,22 +149,31 @@ func (x *Exchange) expect(f *codec.Field) *codec.Error {
 	return nil
 }
 
+// isForwarding reports whether a name is one of the X-Forwarded-* fields, of which servers know more than we do.
+func isForwarding(name []byte) bool {
+	const prefix = "X-Forwarded-"
+	return len(name) > len(prefix) && codec.EqualFold(name[:len(prefix)], prefix)
+}
+
 // isAlias reports whether a name becomes that of a field we set or trust when "_" and "." are read as "-".
 func isAlias(name []byte) bool {
 	if bytes.IndexByte(name, '_') < 0 && bytes.IndexByte(name, '.') < 0 {
 		return false
 	}
 	var folded [32]byte
-	if len(name) > len(folded) {
+	n := copy(folded[:], name)
+	for i, c := range folded[:n] {
+		if c == '_' || c == '.' {
+			folded[i] = '-'
+		}
+	}
+	switch {
+	case isForwarding(folded[:n]):
+		return true
+	case n < len(name):
 		return false
 	}
-	for i, c := range name {
-		if c == '_' || c == '.' {
-			c = '-'
-		}
-		folded[i] = c
-	}
-	switch codec.LookupFieldID(folded[:len(name)]) {
+	switch codec.LookupFieldID(folded[:n]) {
 	case codec.FieldOther, codec.FieldAccept, codec.FieldAcceptEncoding, codec.FieldUserAgent, codec.FieldReferer:
 		return false
 	}
@@ -199,7 +212,10 @@ func (x *Exchange) setForwarding(seen *forwarding) {
 	}
 }
 
-var protoHTTP = []byte("http")
+var (
+	protoHTTP = []byte("http")
+	rootPath  = []byte("/")
+)
 
 func (x *Exchange) add(id codec.FieldID, value []byte) {
 	x.RequestHead.Fields = append(x.RequestHead.Fields, codec.NewField(id, value))
