@@ -24,7 +24,7 @@ type attack struct {
 	server string
 }
 
-// memoryBound is what the proxy may hold after any corpus, in bytes.
+// memoryBound is the most that the proxy may hold while it suffers a corpus, in bytes.
 const memoryBound = 64 << 20
 
 // carryOut sends each attack over a connection of its own, while another client is served.
@@ -37,7 +37,7 @@ func carryOut(t *testing.T, attacks []attack) {
 		t.Run(a.name, func(t *testing.T) { p.suffer(t, s, a) })
 	}
 	b.unharmed(t)
-	p.holdsAtMost(memoryBound)
+	p.heldAtMost(memoryBound)
 	if n := p.metric("traffic_loop_panics_total"); n != 0 {
 		t.Errorf("%v panics were contained", n)
 	}

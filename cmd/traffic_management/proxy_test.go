@@ -195,15 +195,15 @@ func (p *proxy) end() {
 	}
 }
 
-// rss is the memory the process holds, in bytes.
-func (p *proxy) rss() int {
+// peak is the most memory that the process has held, in bytes.
+func (p *proxy) peak() int {
 	p.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	for line := range strings.Lines(string(status)) {
-		if size, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if size, ok := strings.CutPrefix(line, "VmHWM:"); ok {
 			kB, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(size), " kB"))
 			if err != nil {
 				p.t.Fatal(err)
@@ -211,17 +211,17 @@ func (p *proxy) rss() int {
 			return kB << 10
 		}
 	}
-	p.t.Fatal("no VmRSS")
+	p.t.Fatal("no VmHWM")
 	return 0
 }
 
-// holdsAtMost checks the memory of the process. The race detector's own is not the proxy's.
-func (p *proxy) holdsAtMost(bytes int) {
+// heldAtMost checks the memory of the process since it began. The race detector's own is not the proxy's.
+func (p *proxy) heldAtMost(bytes int) {
 	p.t.Helper()
-	got := p.rss()
-	p.t.Logf("resident memory: %.1f MB", float64(got)/(1<<20))
+	got := p.peak()
+	p.t.Logf("most memory held: %.1f MB", float64(got)/(1<<20))
 	if !raceDetector && got > bytes {
-		p.t.Errorf("the proxy holds %d bytes, more than %d", got, bytes)
+		p.t.Errorf("the proxy held %d bytes, more than %d", got, bytes)
 	}
 }
 

@@ -172,7 +172,7 @@ func TestBadChunksAreCutOff(t *testing.T) {
 		})
 	}
 	b.unharmed(t)
-	p.holdsAtMost(memoryBound)
+	p.heldAtMost(memoryBound)
 	if got := p.metric("traffic_client_errors_total", `kind="syntax"`); got < float64(len(bad))-1 {
 		t.Errorf("%v errors of clients were counted, of %d", got, len(bad))
 	}

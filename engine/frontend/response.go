@@ -12,6 +12,9 @@ func (c *H1) Head(h *codec.Head, end bool) {
 	}
 	s := c.entry.Conns
 	if h.Status < 200 {
+		if c.phase == phaseContent {
+			c.clock.resume(c.entry.Local.Loop.Now()) // the client may have waited for just this
+		}
 		s.out = h1.AppendResponseHead(s.out[:0], h, codec.NoContent, 0)
 		c.write(s.out)
 		return

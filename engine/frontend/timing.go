@@ -44,18 +44,20 @@ func (c *H1) readExpired() {
 	}
 }
 
-// checkContent looks whether content still comes, and fast enough on average.
+// checkContent looks whether content still comes, and fast enough on average. A client that waits to be asked for it is
+// silent too: it must not wait for ever (RFC 9110 section 10.1.1), but no pace is asked of it before.
 func (c *H1) checkContent() {
 	loop, s, k := c.entry.Local.Loop, c.entry.Settings, &c.clock
 	now := loop.Now()
-	if !c.x.AcceptsContent() || c.x.AwaitsContinue() {
+	if !c.x.AcceptsContent() {
 		k.resume(now)
 	}
 	took := now.Sub(k.began)
 	e := errBodyTimeout
 	switch {
 	case now.Sub(k.last) >= s.BodyIdle:
-	case s.BodyMinRate > 0 && took > s.BodyGrace && k.bytes < int64(took.Seconds()*float64(s.BodyMinRate)):
+	case s.BodyMinRate > 0 && took > s.BodyGrace && !c.x.AwaitsContinue() &&
+		k.bytes < int64(took.Seconds()*float64(s.BodyMinRate)):
 		e = errBodySlow
 	default:
 		loop.Arm(&c.readTimer, c.checkEvery())
