@@ -88,7 +88,7 @@ func (s *socket) Abort() {
 
 func (s *socket) Detach() (fd int, ok bool) {
 	if s.phase != phaseOpen || s.output != outputReady || s.out.size > 0 || len(s.in) > 0 || s.fault != 0 ||
-		s.input == inputEnded {
+		s.input == inputEnded || s.early != 0 {
 		return -1, false
 	}
 	s.loop.poller.remove(s.fd, s.place)

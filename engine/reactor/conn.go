@@ -84,6 +84,7 @@ const (
 	markVisit marks = 1 << iota // in the list of sockets to visit later in the turn
 	markFlush                   // in the list of sockets with gathered output
 	markWake                    // OnData is owed even without new input
+	markBulk                    // sends more at a time than is worth receiving with others
 )
 
 // socket is a Conn of the kernel: TCP or unix, accepted, dialled or attached. Small, since idle connections are many:
@@ -105,6 +106,7 @@ type socket struct {
 	fd     int32
 	place  int32
 	holds  int32
+	early  int32 // index into loop.early plus 1 while input received with that of others waits there; 0 otherwise
 	family uint16
 	phase  phase
 	input  inputState
@@ -155,6 +157,9 @@ func (s *socket) ready(events uint32) {
 		}
 	}
 	s.receive()
+	if s.early != 0 {
+		s.keepEarly()
+	}
 }
 
 // readable reports whether reading makes sense now.
@@ -187,8 +192,14 @@ func (s *socket) read() (told bool) {
 	end := from
 	var errno syscall.Errno
 	for end+ReadSize <= len(buf) {
-		var n int
-		if n, errno = recv(s.fd, buf[end:end+ReadSize]); errno != 0 {
+		n, room := 0, ReadSize
+		if s.early != 0 {
+			room = earlySlot
+			n, errno = s.takeEarly(buf[end:])
+		} else {
+			n, errno = recv(s.fd, buf[end:end+ReadSize])
+		}
+		if errno != 0 {
 			break
 		}
 		if n == 0 {
@@ -199,7 +210,7 @@ func (s *socket) read() (told bool) {
 		if n == ReadSize {
 			break
 		}
-		if s.input == inputReady {
+		if s.input == inputReady && n < room {
 			s.input = inputAwaited // a short read emptied it: the next byte is a new edge
 			break
 		}
@@ -212,6 +223,9 @@ func (s *socket) read() (told bool) {
 		if s.fault == 0 {
 			s.fault = errno
 		}
+	}
+	if end-from < earlySlot {
+		s.marks &^= markBulk
 	}
 	if end > from {
 		copy(buf, s.in)

@@ -32,6 +32,7 @@ var (
 type Config struct {
 	Index       int
 	Descriptors *Descriptors              // shared by all loops; nil is no limit
+	Plain       bool                      // make every system call by itself, without io_uring
 	Shed        func() bool               // asks the owner to close a connection it can spare; false when there is none. May be nil
 	OnTurn      func(time.Duration)       // told how long each turn took. May be nil
 	OnPanic     func(v any, stack []byte) // told of each contained panic. May be nil
@@ -82,6 +83,7 @@ type EventLoop struct {
 
 	wheel   Wheel
 	timerFD int
+	ring    *ring   // nil where the kernel has none for us
 	alarm   Instant // when the timerfd goes off, 0 when it does not
 
 	// Work of this turn: lists, and how far each was worked off, so that a contained panic resumes behind its cause.
@@ -98,6 +100,8 @@ type EventLoop struct {
 
 	// Memory all connections of the loop share.
 	input      []byte
+	earlyInput []byte // of earlySlots sockets
+	early      []early
 	iov        [maxParts]unix.Iovec
 	message    unix.Msghdr
 	name       unix.RawSockaddrAny
@@ -115,6 +119,12 @@ func New(c Config) (*EventLoop, error) {
 	var err error
 	if l.poller, err = openPoller(l.run); err != nil {
 		return nil, err
+	}
+	if !c.Plain {
+		if l.ring, err = openRing(); err == nil {
+			l.earlyInput = make([]byte, earlySlots*earlySlot)
+			l.early = make([]early, 0, earlySlots)
+		}
 	}
 	l.mail.wake = l.poller.wake
 	l.timerFD, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
@@ -238,6 +248,9 @@ func (l *EventLoop) end() {
 func (l *EventLoop) release() {
 	if l.timerFD >= 0 {
 		unix.Close(l.timerFD)
+	}
+	if l.ring != nil {
+		l.dropRing()
 	}
 	l.poller.close()
 }

@@ -98,14 +98,20 @@ func (l *EventLoop) settle() {
 	l.deferred, l.deferredDone = l.deferred[:0], 0
 }
 
-// flush sends what connections gathered: one system call each.
+// flush sends what connections gathered: in one system call for all, or in one each.
 func (l *EventLoop) flush() {
+	if l.ring != nil && len(l.flushes)-l.flushesDone >= ringWorth {
+		l.flushRing()
+		l.settle()
+	}
 	for l.flushesDone < len(l.flushes) {
 		s := l.flushes[l.flushesDone]
 		l.flushes[l.flushesDone] = nil
 		l.flushesDone++
-		s.flush()
-		l.settle()
+		if s != nil {
+			s.flush()
+			l.settle()
+		}
 	}
 	l.flushes, l.flushesDone = l.flushes[:0], 0
 }
