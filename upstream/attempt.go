@@ -87,8 +87,7 @@ func (a *Attempt) end() {
 	if a.state == AttemptDone {
 		return
 	}
-	a.state = AttemptDone
-	a.pools.loop.Stop(&a.timer)
+	a.state = AttemptDone // the timer stays: moving it for the next request is cheaper than arming it again
 	a.conn = nil
 	if a.pool != nil {
 		a.pool.counts.InFlight.Add(-1)

@@ -87,7 +87,9 @@ func (c *h1conn) OnDrained() {
 		return
 	}
 	if a := c.attempt; a != nil && a.state == AttemptOpen {
-		a.arm(a.service.Options.RequestTimeout)
+		if c.recv == partHead {
+			a.arm(a.service.Options.RequestTimeout)
+		}
 		a.receiver.Drained()
 	}
 }
@@ -121,7 +123,7 @@ func (c *h1conn) OnClosed(error) {
 	case a.state == AttemptReady:
 		c.replace(a)
 	default:
-		a.fail(c.lost())
+		a.fail(c.lost(a))
 	}
 }
 
@@ -131,10 +133,11 @@ func (c *h1conn) replace(a *Attempt) {
 	a.pool.acquire(a)
 }
 
-// lost is what an end of the connection means for the request it carries.
-func (c *h1conn) lost() *codec.Error {
+// lost is what an end of the connection means for the request it carries: once any of a response came, the server has
+// taken the request up.
+func (c *h1conn) lost(a *Attempt) *codec.Error {
 	switch {
-	case c.recv != partHead || c.interim > 0 || len(c.conn.In()) > 0:
+	case a.answered != 0:
 		return errTruncated
 	case c.served > 0:
 		return errIdleRace
@@ -190,6 +193,9 @@ func (c *h1conn) unexpected() {
 
 // readHead reads a response head; false: more is needed, or the attempt is over.
 func (c *h1conn) readHead(a *Attempt, in []byte) bool {
+	if a.answered == 0 {
+		a.answered = c.pool.pools.loop.Now()
+	}
 	h := &c.pool.pools.head
 	n, err := h1.ParseResponseHead(in, c.method, h, c.pool.limits)
 	if err != nil {
@@ -198,9 +204,6 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 	}
 	if n == 0 {
 		return false
-	}
-	if a.answered == 0 {
-		a.answered = c.pool.pools.loop.Now()
 	}
 	if h.Status < 200 {
 		if h.Status == 101 {
@@ -213,7 +216,7 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 		}
 		a.arm(a.service.Options.RequestTimeout)
 		a.receiver.Head(h, false)
-		c.conn.Consume(n)
+		c.consume(n)
 		return true
 	}
 	if h.Options&codec.OptClose != 0 || h.Version == codec.HTTP10 && h.Options&codec.OptKeepAlive == 0 ||
@@ -286,11 +289,7 @@ func (c *h1conn) ended(a *Attempt) {
 		c.close()
 		return
 	}
-	if c.recv == partContent || len(c.conn.In()) > 0 {
-		c.broken(a, errTruncated)
-		return
-	}
-	c.broken(a, c.lost())
+	c.broken(a, c.lost(a))
 }
 
 // broken closes the connection and fails its attempt.

@@ -6,8 +6,6 @@ import (
 	"traffic_management/codec"
 	"traffic_management/codec/h1"
 	"traffic_management/engine/reactor"
-
-	"golang.org/x/sys/unix"
 )
 
 // Meter counts what happens to the connections of one service on one loop. Called on that loop.
@@ -128,6 +126,16 @@ func (l *local) adopt(p *Pools, set *[]*Target) {
 	}
 }
 
+// pool is the pool of one server, nil when it is not in the set.
+func (l *local) pool(t *Target) *pool {
+	for _, q := range l.pools {
+		if q.target == t {
+			return q
+		}
+	}
+	return nil
+}
+
 // maxQueue bounds the requests that wait for a connection to one server on one loop.
 const maxQueue = 1024
 
@@ -146,7 +154,6 @@ type pool struct {
 	idle        []*h1conn // the longest idle first
 	first, last *Attempt  // the queue
 	queued      int
-	asked       int           // requests to other loops that are not answered
 	expiry      reactor.Timer // armed while there are idle connections
 	retired     bool          // the server left the service
 }
@@ -160,12 +167,9 @@ func newPool(p *Pools, l *local, t *Target) *pool {
 
 // acquire finds a connection for a: an idle one, one of another loop, a new one, or a place in the queue.
 func (q *pool) acquire(a *Attempt) {
-	if n := len(q.idle); n > 0 {
-		c := q.idle[n-1]
-		q.idle = q.idle[:n-1]
-		q.counts.Idle.Add(-1)
+	if len(q.idle) > 0 {
 		q.meter.Reused()
-		a.bind(c)
+		a.bind(q.pop())
 		return
 	}
 	if q.idleElsewhere() > 2*len(q.pools.group.pools) && q.ask() {
@@ -179,7 +183,7 @@ func (q *pool) acquire(a *Attempt) {
 		}
 		q.enqueue(a)
 		q.ask()
-		q.serve() // capacity freed between the two looks would be seen by nobody
+		q.serve() // room made between the look for it and the entry in the queue would be seen by nobody
 		return
 	}
 	q.dial(a)
@@ -205,21 +209,29 @@ func (q *pool) put(c *h1conn) {
 		a.bind(c)
 		return
 	}
-	if q.giveAway(c) {
-		return
-	}
-	o := &q.service.Options
-	loops := len(q.pools.group.pools)
-	if len(q.idle) >= o.MaxIdle/loops && int(q.target.Idle()) >= o.MaxIdle {
-		c.close()
-		return
-	}
 	c.state, c.since = connIdle, q.pools.loop.Now()
 	q.idle = append(q.idle, c)
 	q.counts.Idle.Add(1)
-	if !q.expiry.Armed() {
+	o := &q.service.Options
+	if other := q.waitingElsewhere(); other != nil {
+		if fd := q.takeIdle(); fd >= 0 {
+			other.post(q, fd)
+		}
+	} else if len(q.idle) > o.MaxIdle/len(q.pools.group.pools) && int(q.target.Idle()) > o.MaxIdle {
+		q.pop().close()
+	} else if !q.expiry.Armed() {
 		q.pools.loop.Arm(&q.expiry, o.IdleTimeout)
 	}
+}
+
+// pop takes out the idle connection that was used last; there is one.
+func (q *pool) pop() *h1conn {
+	n := len(q.idle) - 1
+	c := q.idle[n]
+	q.idle = q.idle[:n]
+	q.counts.Idle.Add(-1)
+	c.state = connBusy
+	return c
 }
 
 // drop removes an idle connection that closed by itself.
@@ -238,10 +250,16 @@ func (q *pool) closed() {
 	q.meter.Closed()
 	q.target.release()
 	q.serve()
-	if q.queued == 0 {
-		if other := q.waitingElsewhere(); other != nil {
-			other.post(q, -1)
-		}
+	q.passOn()
+}
+
+// passOn tells a loop where requests wait that there may be room for a connection. While some wait here there is none.
+func (q *pool) passOn() {
+	if q.queued > 0 {
+		return
+	}
+	if other := q.waitingElsewhere(); other != nil {
+		other.post(q, -1)
 	}
 }
 
@@ -328,120 +346,7 @@ func (q *pool) unqueue(a *Attempt) {
 
 // serve dials for those who wait as long as the server may have more connections.
 func (q *pool) serve() {
-	for q.queued > q.asked && q.target.reserve(q.service.Options.MaxConnections) {
+	for q.queued > 0 && q.target.reserve(q.service.Options.MaxConnections) {
 		q.dial(q.dequeue())
 	}
-}
-
-// Hand-over between loops. A loop that lacks a connection asks one that has an idle one; a loop that frees one while
-// only others wait gives it away. Either way the socket travels in a posted function.
-
-func (q *pool) idleElsewhere() int { return int(q.target.Idle() - q.counts.Idle.Load()) }
-
-// ask asks the loop with the most idle connections for one. It reports whether an answer will come.
-func (q *pool) ask() bool {
-	self, best, most := q.pools.loop.Index(), -1, int64(0)
-	for i := range q.pools.group.pools {
-		if n := q.target.Counts(i).Idle.Load(); i != self && n > most {
-			best, most = i, n
-		}
-	}
-	if best < 0 {
-		return false
-	}
-	other := q.pools.group.pools[best]
-	if !other.loop.Post(func() { q.pools.post(q, other.takeSocket(q.service, q.target)) }) {
-		return false
-	}
-	q.asked++
-	return true
-}
-
-// takeSocket gives an idle connection's socket away, -1 when there is none any more.
-func (p *Pools) takeSocket(s *Service, t *Target) int {
-	for _, q := range p.local(s).pools {
-		if q.target != t {
-			continue
-		}
-		for n := len(q.idle); n > 0; n = len(q.idle) {
-			c := q.idle[n-1]
-			q.idle = q.idle[:n-1]
-			q.counts.Idle.Add(-1)
-			if fd, ok := c.conn.Detach(); ok {
-				c.state = connClosed
-				return fd
-			}
-			c.state = connBusy
-			c.close()
-		}
-	}
-	return -1
-}
-
-// giveAway hands c to a loop where a request waits, when there is one.
-func (q *pool) giveAway(c *h1conn) bool {
-	other := q.waitingElsewhere()
-	if other == nil {
-		return false
-	}
-	fd, ok := c.conn.Detach()
-	if !ok {
-		return false
-	}
-	c.state = connClosed
-	other.post(q, fd)
-	return true
-}
-
-func (q *pool) waitingElsewhere() *Pools {
-	if q.service.Options.MaxConnections == 0 {
-		return nil // nobody waits for long
-	}
-	for i, other := range q.pools.group.pools {
-		if i != q.pools.loop.Index() && q.target.Counts(i).Waiting.Load() > 0 {
-			return other
-		}
-	}
-	return nil
-}
-
-// post brings a socket, or with -1 the news that there is room for one, to p's pool of the same server as from's.
-// Any goroutine that runs a loop may call it.
-func (p *Pools) post(from *pool, fd int) {
-	answer := p == from.pools
-	if !p.loop.Post(func() { p.receive(from, fd, answer) }) && fd >= 0 {
-		_ = unix.Close(fd)
-		from.target.release()
-	}
-}
-
-// receive runs on p's loop. answer says that p had asked.
-func (p *Pools) receive(from *pool, fd int, answer bool) {
-	var q *pool
-	if answer {
-		q = from
-		q.asked--
-	} else {
-		for _, x := range p.local(from.service).pools {
-			if x.target == from.target {
-				q = x
-			}
-		}
-	}
-	if q == nil {
-		if fd >= 0 {
-			_ = unix.Close(fd)
-			from.target.release()
-		}
-		return
-	}
-	if fd >= 0 {
-		c := &h1conn{pool: q, state: connBusy, served: 1}
-		c.conn = p.loop.Attach(fd, c)
-		if q.first != nil {
-			q.meter.Reused()
-		}
-		q.put(c)
-	}
-	q.serve()
 }

@@ -1,0 +1,103 @@
+package upstream
+
+import "golang.org/x/sys/unix"
+
+// Hand-over between loops. A loop that lacks a connection asks one that has an idle one; a loop that frees one, or the
+// place of one, while only others wait, gives it away. Either way the socket travels in a posted function.
+//
+// No wake-up is lost: who waits is counted before it looks for idle connections and for room, who frees either is
+// counted before it looks for who waits, so that one of them sees the other. News of room go on from loop to loop until
+// somebody takes it or nobody waits.
+
+func (q *pool) idleElsewhere() int { return int(q.target.Idle() - q.counts.Idle.Load()) }
+
+// ask asks the loop with the most idle connections for one. It reports whether an answer will come.
+func (q *pool) ask() bool {
+	self, best, most := q.pools.loop.Index(), -1, int64(0)
+	for i := range q.pools.group.pools {
+		if n := q.target.Counts(i).Idle.Load(); i != self && n > most {
+			best, most = i, n
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	other := q.pools.group.pools[best]
+	return other.loop.Post(func() { q.pools.post(q, other.takeSocket(q.service, q.target)) })
+}
+
+// takeSocket gives an idle connection's socket away, -1 when there is none any more.
+func (p *Pools) takeSocket(s *Service, t *Target) int {
+	if q := p.local(s).pool(t); q != nil {
+		return q.takeIdle()
+	}
+	return -1
+}
+
+// takeIdle takes the socket out of the connection used last, -1 when there is none. One that cannot be moved is
+// closed, so that there is room for another.
+func (q *pool) takeIdle() int {
+	for len(q.idle) > 0 {
+		c := q.pop()
+		if fd, ok := c.conn.Detach(); ok {
+			c.state = connClosed
+			return fd
+		}
+		c.close()
+	}
+	return -1
+}
+
+func (q *pool) waitingElsewhere() *Pools {
+	if q.service.Options.MaxConnections == 0 {
+		return nil // nobody waits for long
+	}
+	for i, other := range q.pools.group.pools {
+		if i != q.pools.loop.Index() && q.target.Counts(i).Waiting.Load() > 0 {
+			return other
+		}
+	}
+	return nil
+}
+
+// post brings a socket, or with -1 the news that there is room for one, to p's pool of the same server as from's.
+// Any goroutine that runs a loop may call it.
+func (p *Pools) post(from *pool, fd int) {
+	answer := p == from.pools
+	if !p.loop.Post(func() { p.receive(from, fd, answer) }) && fd >= 0 {
+		_ = unix.Close(fd)
+		from.target.release()
+	}
+}
+
+// receive runs on p's loop. answer says that p had asked.
+func (p *Pools) receive(from *pool, fd int, answer bool) {
+	q := from
+	if !answer {
+		l := p.local(from.service)
+		if q = l.pool(from.target); q == nil { // the server left meanwhile
+			if fd >= 0 {
+				_ = unix.Close(fd)
+				from.target.release()
+				l.meter.Closed()
+			}
+			return
+		}
+	}
+	if fd >= 0 {
+		c := &h1conn{pool: q, state: connBusy, served: 1}
+		c.conn = p.loop.Attach(fd, c)
+		if q.first != nil {
+			q.meter.Reused()
+		}
+		q.put(c)
+	}
+	q.serve()
+	if fd >= 0 {
+		return
+	}
+	q.passOn()
+	if answer && q.queued > 0 {
+		q.ask() // the loop that was asked has none left, another may
+	}
+}
