@@ -67,7 +67,7 @@ const (
 type Field struct {
 	Name  []byte  // as received: case is kept
 	Value []byte  // without surrounding optional white space
-	ID    FieldID // FieldOther unless the name is one of the known ones; FieldRemoved when it is not to be sent
+	ID    FieldID // the name's, or FieldOther, which is looked up again when it matters; FieldRemoved: not to be sent
 }
 
 // NewField is a field with a known name in its usual spelling; value is lent.

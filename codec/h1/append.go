@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"traffic_management/codec"
+	"traffic_management/internal/invariant"
 )
 
 const chunkedLine = "Transfer-Encoding: chunked\r\n"
@@ -172,11 +173,16 @@ func appendFields(dst []byte, h *codec.Head, omit uint8, opt codec.ConnOption) [
 }
 
 // appendField appends one field line, unless it is marked as removed, its name has the trait omit, or it could not be
-// parsed again. The name is looked up whatever f.ID says, so that no field frames a message behind our back; a known
-// name is a token.
+// parsed again. A name without an ID is looked up, so that no field frames a message behind our back; a known name is a
+// token.
 func appendField(dst []byte, f *codec.Field, omit uint8) []byte {
-	id := codec.LookupFieldID(f.Name)
-	if f.ID == codec.FieldRemoved || traits[id]&omit != 0 || id == codec.FieldOther && !codec.IsToken(f.Name) {
+	id := f.ID
+	if id == codec.FieldOther {
+		id = codec.LookupFieldID(f.Name)
+	} else if invariant.Enabled && id != codec.FieldRemoved {
+		invariant.Check(id == codec.LookupFieldID(f.Name), "h1: a field's ID is that of its name")
+	}
+	if traits[id]&omit != 0 || id == codec.FieldOther && !codec.IsToken(f.Name) {
 		return dst
 	}
 	start, name, value := len(dst), len(f.Name), len(f.Value)

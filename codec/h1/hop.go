@@ -20,7 +20,7 @@ var traits = func() (t [256]uint8) {
 		}
 	}
 	set(traitInterpreted, codec.FieldConnection, codec.FieldContentLength, codec.FieldTransferEncoding, codec.FieldHost)
-	set(traitNotInRequest|traitNotInResponse|traitNotInTrailers, codec.FieldConnection,
+	set(traitNotInRequest|traitNotInResponse|traitNotInTrailers, codec.FieldRemoved, codec.FieldConnection,
 		codec.FieldKeepAlive, codec.FieldProxyConnection, codec.FieldTE, codec.FieldTransferEncoding,
 		codec.FieldContentLength, codec.FieldHTTP2Settings, codec.FieldProxyAuthorization)
 	set(traitUpgrade|traitNotInTrailers, codec.FieldUpgrade)

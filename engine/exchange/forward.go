@@ -249,17 +249,26 @@ func (x *Exchange) forwardedElement(before []byte) []byte {
 	return x.arena[n:len(x.arena):len(x.arena)]
 }
 
+// hexPairs holds the two hexadecimal digits of every byte.
+var hexPairs = func() (t [256][2]byte) {
+	const digits = "0123456789abcdef"
+	for i := range t {
+		t[i] = [2]byte{digits[i>>4], digits[i&15]}
+	}
+	return t
+}()
+
 // newRequestID makes 128 random bits in hexadecimal.
 func (x *Exchange) newRequestID() []byte {
-	const digits = "0123456789abcdef"
-	n := len(x.arena)
-	for range 2 {
-		v := x.local.rnd.Uint64()
-		for range 16 {
-			x.arena = append(x.arena, digits[v&15])
-			v >>= 4
-		}
+	var id [32]byte
+	v, w := x.local.rnd.Uint64(), x.local.rnd.Uint64()
+	for i := 0; i < 16; i += 2 {
+		*(*[2]byte)(id[i:]) = hexPairs[byte(v)]
+		*(*[2]byte)(id[16+i:]) = hexPairs[byte(w)]
+		v, w = v>>8, w>>8
 	}
+	n := len(x.arena)
+	x.arena = append(x.arena, id[:]...)
 	return x.arena[n:len(x.arena):len(x.arena)]
 }
 
