@@ -22,6 +22,7 @@ import (
 type Options struct {
 	Loops   int // 0: one for each core that the process may use
 	Pin     bool
+	Plain   bool // make every socket call by itself, without io_uring
 	Version string
 	Logger  *slog.Logger
 }

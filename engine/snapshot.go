@@ -99,11 +99,14 @@ func build(c *config.Config) (*snapshot, error) {
 	return s, nil
 }
 
-// Check reports what Load cannot know to be wrong with a configuration: rules that do not parse. The errors are of
-// config.Errors.
-func Check(c *config.Config) error {
-	_, err := build(c)
-	return err
+// Check finds what Load cannot know to be wrong with a configuration: rules that do not parse, an error of
+// config.Errors, and, as warnings, routers that can never be reached or that only their names put in order.
+func Check(c *config.Config) (warnings []string, err error) {
+	s, err := build(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.conflicts, nil
 }
 
 // ruleError places an error of a router's rule in the file.

@@ -76,6 +76,7 @@ func (e *Engine) newWorker(index int, d *reactor.Descriptors) (*worker, error) {
 	w.loop, err = reactor.New(reactor.Config{
 		Index:       index,
 		Descriptors: d,
+		Plain:       e.options.Plain,
 		Shed:        w.conns.ShedIdle,
 		OnTurn:      w.turned,
 		OnPanic:     w.panicked,

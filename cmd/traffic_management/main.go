@@ -38,6 +38,7 @@ type flags struct {
 	debug    bool
 	loops    int
 	pin      bool
+	plain    bool
 	pprof    string
 	version  bool
 }
@@ -58,11 +59,12 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	set.BoolVar(&f.debug, "debug", false, "log at debug level, whatever the configuration says")
 	set.IntVar(&f.loops, "loops", 0, "event loops; 0 is one for each core the process may use")
 	set.BoolVar(&f.pin, "pin", false, "tie each loop to a core")
+	set.BoolVar(&f.plain, "no-io-uring", false, "make every socket call by itself, as where the kernel has no io_uring")
 	set.StringVar(&f.pprof, "pprof", "", "serve profiles at this `address`, under /debug/pprof/")
 	set.BoolVar(&f.version, "version", false, "print the version and exit")
 	set.Usage = func() {
 		fmt.Fprint(stderr, "Usage:\n"+
-			"  traffic_management -c FILE [--validate] [--debug] [--loops N] [--pin] [--pprof ADDRESS]\n"+
+			"  traffic_management -c FILE [--validate] [--debug] [--loops N] [--pin] [--pprof ADDRESS] [--no-io-uring]\n"+
 			"  traffic_management demo     sample backends for the example configuration\n"+
 			"  traffic_management --version\n\nOptions:\n")
 		set.PrintDefaults()
@@ -95,7 +97,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	c, err := config.Load(f.file, os.LookupEnv)
 	if err == nil && f.validate {
-		err = engine.Check(c)
+		var warnings []string
+		warnings, err = engine.Check(c)
+		for _, w := range warnings {
+			fmt.Fprintln(stderr, "warning:", w)
+		}
 	}
 	switch {
 	case err != nil:
@@ -114,7 +120,7 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 	if f.debug {
 		level.Set(slog.LevelDebug)
 	}
-	e, err := engine.New(c, engine.Options{Loops: f.loops, Pin: f.pin, Version: version, Logger: logger})
+	e, err := engine.New(c, engine.Options{Loops: f.loops, Pin: f.pin, Plain: f.plain, Version: version, Logger: logger})
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitFailed

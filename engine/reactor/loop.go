@@ -14,8 +14,9 @@ import (
 
 // Bounds of a turn.
 const (
-	// StallTime is how long a turn may take before it counts as a stall: everybody else on the loop waited for it.
-	StallTime = time.Millisecond
+	// StallTime is how long a turn may take before it counts as a stall: everybody else on the loop waited for it. A
+	// turn of a saturated loop, with some hundred requests in it, stays well below.
+	StallTime = 10 * time.Millisecond
 	// turnsPerYield is after how many turns without blocking the loop lets other goroutines of its core run; the
 	// runtime would only force it to after 10 ms, too long for a TLS handshake to wait.
 	turnsPerYield = 64
