@@ -34,6 +34,11 @@ func (c *H1) checkEvery() time.Duration { return min(time.Second, c.entry.Settin
 func (c *H1) readExpired() {
 	switch c.phase {
 	case phaseIdle:
+		if c.conn.Queued() > 0 { // not idle: it still reads the last response, or does not
+			c.watchWriting()
+			c.entry.Local.Loop.Arm(&c.readTimer, c.entry.Settings.IdleTimeout)
+			return
+		}
 		c.close(false)
 	case phaseHead:
 		c.reject(c.entry.Local.Begin(c.entry.Env, c, &c.peer), errHeadTimeout)
