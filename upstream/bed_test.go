@@ -259,10 +259,11 @@ func (b *bed) served(want int) {
 	}
 }
 
-// clean checks that nothing is left after everything was released and the idle time has passed.
+// clean checks that nothing is left after everything was released and every time has passed.
 func (b *bed) clean() {
 	b.t.Helper()
-	b.loop.Advance(b.service.Options.IdleTimeout + time.Second)
+	o := &b.service.Options
+	b.loop.Advance(max(o.IdleTimeout, o.RequestTimeout, o.QueueTimeout) + time.Second)
 	for i := range b.targets {
 		b.counts(i, 0, 0, 0, 0)
 	}

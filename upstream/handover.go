@@ -87,9 +87,6 @@ func (p *Pools) receive(from *pool, fd int, answer bool) {
 	if fd >= 0 {
 		c := &h1conn{pool: q, state: connBusy, served: 1}
 		c.conn = p.loop.Attach(fd, c)
-		if q.first != nil {
-			q.meter.Reused()
-		}
 		q.put(c)
 	}
 	q.serve()

@@ -11,7 +11,7 @@ import (
 // Meter counts what happens to the connections of one service on one loop. Called on that loop.
 type Meter interface {
 	Opened()                // a connection was dialled
-	Reused()                // a request took an idle connection
+	Reused()                // a request got a connection that had carried another
 	Closed()                // an opened connection closed
 	Failed(kind codec.Kind) // an attempt failed
 }
@@ -205,8 +205,8 @@ func (q *pool) put(c *h1conn) {
 		return
 	}
 	if q.first != nil {
-		a := q.dequeue()
-		a.bind(c)
+		q.meter.Reused()
+		q.dequeue().bind(c)
 		return
 	}
 	c.state, c.since = connIdle, q.pools.loop.Now()
