@@ -16,6 +16,9 @@ func (l *EventLoop) turn() (worked, stopping bool) {
 	if l.ready == 0 && len(l.posts) == 0 && len(l.visits) == 0 && len(l.flushes) == 0 && len(l.deferred) == 0 {
 		return false, stopping
 	}
+	if l.ring != nil && l.ready >= ringWorth {
+		l.receiveRing()
+	}
 	for !l.work() {
 	}
 	later := copy(l.visits, l.visits[l.visitsDue:])
