@@ -23,7 +23,7 @@ const module = "traffic_management/"
 // package needs a row of its own; tests may import what they like.
 var rooms = map[string][]string{
 	"codec":    {},
-	"codec/h1": {"codec"},
+	"codec/h1": {"codec", "internal/invariant"},
 	"routing":  {"codec"},
 
 	// Rooms that anything could be built on.
