@@ -126,7 +126,8 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 		return exitFailed
 	}
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1,
+		syscall.SIGHUP, syscall.SIGUSR2)
 	if f.pprof != "" {
 		go serveProfiles(f.pprof, logger)
 	}
@@ -137,6 +138,8 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 			if err := e.ReopenLogs(); err != nil {
 				logger.Error("log files were not reopened", "error", err)
 			}
+		case syscall.SIGHUP, syscall.SIGUSR2:
+			logger.Warn("reload and upgrade are not supported by this version; nothing changes", "signal", s.String())
 		case syscall.SIGQUIT:
 			logger.Info("stopping now")
 			stopped, cancel := context.WithCancel(context.Background())
@@ -158,7 +161,8 @@ func drain(e *engine.Engine, timeout time.Duration, signals <-chan os.Signal, lo
 	defer cancel()
 	go func() {
 		for s := range signals {
-			if s != syscall.SIGUSR1 {
+			switch s {
+			case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT:
 				cancel()
 				return
 			}
