@@ -124,7 +124,7 @@ func TestQueues(t *testing.T) {
 	for _, c := range candidates {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		q, v := c.make(), make([][]byte, 0, 64)
-		for range 200 {
+		for range 50 {
 			var want, got []byte
 			for range 1 + rnd.IntN(4) {
 				b := make([]byte, 1+rnd.IntN(20_000))
