@@ -23,11 +23,12 @@ type part uint8
 
 const (
 	partHead    part = iota // the head has not passed
+	partAwaited             // a request's head has, its content waits for a 100 (Continue)
 	partContent             // the head has, some content may have
 	partWhole               // all has
 )
 
-func (p part) String() string { return [...]string{"head", "content", "whole"}[p] }
+func (p part) String() string { return [...]string{"head", "awaited", "content", "whole"}[p] }
 
 // maxInterim bounds the interim responses to one request.
 const maxInterim = 64
@@ -214,6 +215,9 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 			c.broken(a, errInterim)
 			return false
 		}
+		if h.Status == 100 && c.send == partAwaited {
+			c.send = partContent
+		}
 		a.arm(a.service.Options.RequestTimeout)
 		a.receiver.Head(h, false)
 		c.consume(n)
@@ -357,7 +361,7 @@ func (c *h1conn) expired() {
 	a := c.attempt
 	o := &a.service.Options
 	switch {
-	case c.recv == partHead && c.send != partWhole && c.conn.Queued() == 0:
+	case c.recv == partHead && c.send == partContent && c.conn.Queued() == 0:
 		a.arm(o.RequestTimeout)
 	case c.recv == partHead:
 		c.broken(a, errHeadTimeout)
@@ -390,9 +394,13 @@ func (c *h1conn) Head(h *codec.Head, end bool) {
 	}
 	c.conn.Write(p.out)
 	a.sent = p.loop.Clock()
-	c.send = partContent
-	if end {
+	switch {
+	case end:
 		c.send = partWhole
+	case h.Get(codec.FieldExpect) != nil:
+		c.send = partAwaited
+	default:
+		c.send = partContent
 	}
 }
 
@@ -407,6 +415,7 @@ func (c *h1conn) Data(b []byte, end bool) {
 	if v := c.pool.pools.framer.Frame(c.framing, b, end); v != nil {
 		c.conn.Writev(v)
 	}
+	c.send = partContent
 	if end {
 		c.send = partWhole
 	}

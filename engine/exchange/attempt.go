@@ -35,8 +35,11 @@ func (x *Exchange) Head(h *codec.Head, end bool) {
 
 // interim passes an interim response on to a client that understands it. A 100 that nobody asked for is dropped.
 func (x *Exchange) interim(h *codec.Head) {
-	if x.RequestHead.Version == codec.HTTP10 || h.Status == 100 && !x.expectsInter {
+	if x.RequestHead.Version == codec.HTTP10 || h.Status == 100 && !x.awaitsContinue {
 		return
+	}
+	if h.Status == 100 {
+		x.awaitsContinue = false
 	}
 	h1.RemoveHopByHop(h)
 	x.response = ResponseInterim

@@ -42,13 +42,13 @@ type Exchange struct {
 	// The last attempt's times.
 	sent, heard reactor.Instant
 
-	request      RequestState
-	response     ResponseState
-	state        AttemptState
-	flow         flow
-	ending       bool // finished is deferred
-	contentSent  bool // some request content went to a stream: it cannot be replayed
-	expectsInter bool // the client sent Expect: 100-continue
+	request        RequestState
+	response       ResponseState
+	state          AttemptState
+	flow           flow
+	ending         bool // finished is deferred
+	contentSent    bool // some request content went to a stream: it cannot be replayed
+	awaitsContinue bool // the client sent Expect and was sent no 100 (Continue)
 }
 
 // flow is the set of sides that are held.
@@ -72,6 +72,8 @@ func (x *Exchange) Request(end bool) {
 	x.request = RequestStreaming
 	if end {
 		x.request = RequestWhole
+	} else if h := &x.RequestHead; h.Version != codec.HTTP10 {
+		x.awaitsContinue = h.Get(codec.FieldExpect) != nil
 	}
 	if e := x.prepare(); e != nil {
 		x.Reject(e)
@@ -86,9 +88,6 @@ func (x *Exchange) Request(end bool) {
 	}
 	x.Route = route
 	x.strip()
-	if !end {
-		x.hold(holdsClient) // until there is a stream to take the content
-	}
 	x.open()
 }
 
@@ -108,10 +107,9 @@ func (x *Exchange) AcceptsContent() bool { return x.flow&holdsClient == 0 }
 // WantsContent reports whether request content still has anyone to go to.
 func (x *Exchange) WantsContent() bool { return x.response < ResponseWhole }
 
-// AwaitsContinue reports whether the client holds its content back until an interim response (RFC 9110 section 10.1.1).
-func (x *Exchange) AwaitsContinue() bool {
-	return x.expectsInter && x.response != ResponseInterim && x.content == 0
-}
+// AwaitsContinue reports whether the client holds its content back, and need not send it after a final response
+// (RFC 9110 section 10.1.1).
+func (x *Exchange) AwaitsContinue() bool { return x.awaitsContinue && x.content == 0 }
 
 // Drop gives back an exchange for which no head was read.
 func (x *Exchange) Drop() { x.recycle() }
@@ -181,9 +179,12 @@ func (x *Exchange) refuse(e *codec.Error) {
 // ClientDrained says that the client's stream has room again.
 func (x *Exchange) ClientDrained() { x.letGo(holdsServer) }
 
-// open begins the next attempt.
+// open begins the next attempt. Content waits until there is a stream to take it.
 func (x *Exchange) open() {
 	x.state = AttemptOpening
+	if x.request == RequestStreaming {
+		x.hold(holdsClient)
+	}
 	x.attempt = x.Route.Service.Open(x.local.Pools, &x.RequestHead, x.tried, x)
 }
 

@@ -141,10 +141,8 @@ func (x *Exchange) expect(f *codec.Field) *codec.Error {
 	switch {
 	case !codec.EqualFold(f.Value, "100-continue"):
 		return errExpectation
-	case x.RequestHead.Version == codec.HTTP10 || x.request == RequestWhole:
+	case !x.awaitsContinue: // HTTP/1.0, or no content to wait with
 		f.ID = codec.FieldRemoved
-	default:
-		x.expectsInter = true
 	}
 	return nil
 }
@@ -272,5 +270,9 @@ func (x *Exchange) newRequestID() []byte {
 	return x.arena[n:len(x.arena):len(x.arena)]
 }
 
-// strip removes what concerns only the client's connection, after the rules have seen the head.
-func (x *Exchange) strip() { h1.RemoveHopByHop(&x.RequestHead) }
+// strip removes what concerns only the client's connection, after the rules have seen the head. No server is offered
+// another protocol: nobody here could speak it.
+func (x *Exchange) strip() {
+	h1.RemoveHopByHop(&x.RequestHead)
+	x.RequestHead.Options &^= codec.OptUpgrade
+}

@@ -64,6 +64,7 @@ var reasons = func() map[int][]byte {
 			m[status] = []byte(text)
 		}
 	}
+	m[413] = []byte("Content Too Large") // net/http has the name of an older RFC
 	return m
 }()
 

@@ -98,7 +98,7 @@ func (x *Exchange) recycle() {
 	x.Status, x.BytesIn, x.BytesOut, x.Retries, x.RequestID = 0, 0, 0, 0, nil
 	x.content, x.sent, x.heard = 0, 0, reactor.Instant(0)
 	x.request, x.response, x.state, x.flow = RequestFresh, ResponseUnsent, AttemptNone, 0
-	x.ending, x.contentSent, x.expectsInter = false, false, false
+	x.ending, x.contentSent, x.awaitsContinue = false, false, false
 	clear(x.tried)
 	x.tried = x.tried[:0]
 	x.arena, x.path = x.arena[:0], nil
