@@ -237,8 +237,8 @@ func (c *H1) watch() {
 			c.paused = true
 			c.conn.Hold(true)
 		}
-	case c.conn.EOF():
-		c.breakOff(errGone)
+	case c.conn.EOF() && c.x.WantsContent():
+		c.breakOff(errGone) // a response that is over already still reaches a client that ended only its own side
 	}
 }
 
