@@ -248,8 +248,6 @@ next:
 // String is the name in its usual spelling, empty for FieldOther and FieldRemoved.
 func (id FieldID) String() string { return fieldNames[id] }
 
-func (id FieldID) wire() []byte { return wireNames[id] }
-
 // LookupFieldID returns the id of a field name in any case, FieldOther when it is not a known one. What it knows is
 // a token. It allocates nothing and reads the name a word at a time.
 func LookupFieldID(name []byte) FieldID {

@@ -128,7 +128,8 @@ func TestScrapeSaysWhatSeriesAre(t *testing.T) {
 
 func TestSeriesSurviveReload(t *testing.T) {
 	r := New(1, "", nil)
-	if r.Route("a", "b") != r.Route("a", "b") || r.EntryPoint("a") != r.EntryPoint("a") || r.Service("a") != r.Service("a") {
+	route, entry, service := r.Route("a", "b"), r.EntryPoint("a"), r.Service("a")
+	if r.Route("a", "b") != route || r.EntryPoint("a") != entry || r.Service("a") != service {
 		t.Error("the same names got different series")
 	}
 	if r.Route("a", "b") == r.Route("a", "c") || r.Route("a", "b") == r.Route("b", "b") {

@@ -50,11 +50,11 @@ func TestEchoOfManyConnections(t *testing.T) {
 
 // relay copies from one connection to the other with counted back-pressure, and passes half-closes on.
 type relay struct {
-	from, to *relay
-	conn     Conn
-	held     bool
-	most     int // the most that was ever queued here
-	ended    func(error)
+	to    *relay
+	conn  Conn
+	held  bool
+	most  int // the most that was ever queued here
+	ended func(error)
 }
 
 func (r *relay) OnData() {
