@@ -106,7 +106,8 @@ func TestUnusualFramingHasOneMeaning(t *testing.T) {
 		{"zeros before a chunk size", post("Transfer-Encoding: chunked", "0000000000000005\r\nhello\r\n00\r\n\r\n"), 200,
 			keeps, head + coded + "5\r\nhello\r\n0\r\n\r\n"},
 		{"framing in trailers", post("Transfer-Encoding: chunked",
-			"5\r\nhello\r\n0\r\nContent-Length: 99\r\nTransfer-Encoding: x\r\nHost: b.test\r\nX-Forwarded-For: 1.2.3.4\r\nX-Sum: 1\r\n\r\n"),
+			"5\r\nhello\r\n0\r\nContent-Length: 99\r\nTransfer-Encoding: x\r\nHost: b.test\r\nX-Forwarded-For: 1.2.3.4\r\n"+
+				"X_Forwarded_For: 1.2.3.4\r\nX-Forwarded-Prefix: /\r\nX-Sum: 1\r\n\r\n"),
 			200, keeps, head + coded + "5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"},
 	})
 }

@@ -145,6 +145,7 @@ func (x *Exchange) RequestTrailers(t []codec.Field) {
 	x.request = RequestWhole
 	if x.stream != nil {
 		x.contentSent = true
+		x.screenTrailers(t)
 		x.stream.Trailers(t)
 	}
 }

@@ -136,6 +136,17 @@ func (x *Exchange) screen(seen *forwarding) *codec.Error {
 	return nil
 }
 
+// screenTrailers drops from a trailer section what screen drops from a head, for servers that merge the two. The known
+// names among it are never sent in trailers.
+func (x *Exchange) screenTrailers(t []codec.Field) {
+	for i := range t {
+		f := &t[i]
+		if f.ID == codec.FieldOther && (isForwarding(f.Name) || x.env.Alias != AliasKeep && isAlias(f.Name)) {
+			f.ID = codec.FieldRemoved
+		}
+	}
+}
+
 // expect handles the Expect field (RFC 9110 section 10.1.1). 100-continue is the server's to answer.
 func (x *Exchange) expect(f *codec.Field) *codec.Error {
 	switch {
