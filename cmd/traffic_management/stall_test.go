@@ -27,7 +27,7 @@ func flood(c *serverConn) {
 
 // A client that does not read what it asked for holds little memory, and not for long.
 func TestSlowReaders(t *testing.T) {
-	n := crowd(400)
+	n := crowd(200)
 	s, bystanders := newServer(t, flood), newServer(t, greet)
 	p := start(t, site{server: s, bystander: bystanders, http: impatient})
 	b := p.bystand()
