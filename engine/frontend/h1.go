@@ -72,6 +72,7 @@ type H1 struct {
 	persist       codec.ConnOption // OptClose: no request follows; OptKeepAlive: say that one may
 	framing       codec.Framing    // of the response
 	paused        bool             // reading is held because the next request is here before its time
+	last          bool             // the client said that no request follows
 }
 
 // OnData is the Sink's.
@@ -147,15 +148,15 @@ func (c *H1) start(x *exchange.Exchange, head []byte) {
 	c.x, c.version, c.method = x, h.Version, h.Method
 	c.requests++
 	c.persist = 0
+	c.last = h.Options&codec.OptClose != 0 || h.Version == codec.HTTP10 && h.Options&codec.OptKeepAlive == 0
 	s := c.entry.Settings
 	switch {
-	case h.Options&codec.OptClose != 0, c.entry.Conns.draining, s.MaxRequests > 0 && c.requests >= s.MaxRequests:
+	case c.last, c.entry.Conns.draining, s.MaxRequests > 0 && c.requests >= s.MaxRequests:
+		c.persist = codec.OptClose
+	case h.Method == codec.MethodConnect: // it is refused, and what follows may be meant for the tunnel
 		c.persist = codec.OptClose
 	case h.Version == codec.HTTP10:
-		c.persist = codec.OptClose
-		if h.Options&codec.OptKeepAlive != 0 {
-			c.persist = codec.OptKeepAlive
-		}
+		c.persist = codec.OptKeepAlive
 	}
 	c.phase = phaseWait
 	end := h.Framing == codec.NoContent
@@ -292,13 +293,14 @@ func (c *H1) OnClosed(error) {
 	}
 }
 
-// Finished is the Client's: the exchange is over.
+// Finished is the Client's: the exchange is over. Where the end of the connection is not the client's own idea, its next
+// request may be under way, and must not make a reset of the close, which could overtake the response.
 func (c *H1) Finished() {
 	c.x = nil
 	switch {
 	case c.phase == phaseClosed:
 	case c.persist&codec.OptClose != 0:
-		c.close(c.phase != phaseWait || len(c.conn.In()) > 0)
+		c.close(!c.last || c.phase != phaseWait || len(c.conn.In()) > 0)
 	case c.phase == phaseContent:
 		c.phase, c.discarded = phaseDiscard, 0
 		c.entry.Local.Loop.Arm(&c.readTimer, c.entry.Settings.BodyIdle)
@@ -311,7 +313,7 @@ func (c *H1) Finished() {
 // next waits for another request, which may be here already.
 func (c *H1) next() {
 	if c.entry.Conns.draining {
-		c.close(false)
+		c.close(true) // after a response that did not say so
 		return
 	}
 	c.entry.Conns.pushIdle(c)
