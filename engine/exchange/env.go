@@ -103,7 +103,7 @@ type Local struct {
 
 // NewLocal makes the shared part of one loop.
 func NewLocal(loop reactor.Loop, pools *upstream.Pools, o Observer, seed uint64) *Local {
-	return &Local{Loop: loop, Pools: pools, observer: o, rnd: rand.NewPCG(seed, uint64(loop.Index()))}
+	return &Local{Loop: loop, Pools: pools, observer: o, rnd: rand.NewPCG(^seed, uint64(loop.Index()))}
 }
 
 // Begin makes an exchange for the next request of c. The frontend parses the head into x.RequestHead, then calls Own
