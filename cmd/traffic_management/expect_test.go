@@ -87,12 +87,12 @@ func TestExpectations(t *testing.T) {
 	p := start(t, site{server: s, bystander: bystanders})
 	const head = "POST /attack HTTP/1.1\r\nHost: a.test\r\n"
 	for _, a := range []attack{
-		{"another one", post("Expect: 200-ok\r\nContent-Length: 5", "hello"), 417, keeps, ""},
-		{"two in a list", post("Expect: 100-continue, x\r\nContent-Length: 5", "hello"), 417, keeps, ""},
-		{"obfuscated", post("Expect: y 100-continue\r\nContent-Length: 5", "hello"), 417, keeps, ""},
-		{"empty", post("Expect:\r\nContent-Length: 5", "hello"), 417, keeps, ""},
+		{"another one", post("Expect: 200-ok\r\nContent-Length: 5", "hello"), 417, closes, ""},
+		{"two in a list", post("Expect: 100-continue, x\r\nContent-Length: 5", "hello"), 417, closes, ""},
+		{"obfuscated", post("Expect: y 100-continue\r\nContent-Length: 5", "hello"), 417, closes, ""},
+		{"empty", post("Expect:\r\nContent-Length: 5", "hello"), 417, closes, ""},
 		{"second line", post("Expect: 100-continue\r\nExpect: x\r\nContent-Length: 5", "hello"), 417, closes, ""},
-		{"content that is a request", post("Expect: x\r\nContent-Length: 40", smuggled), 417, keeps, ""},
+		{"content that is a request", post("Expect: x\r\nContent-Length: 40", smuggled), 417, closes, ""},
 		{"content of unknown size", post("Expect: x\r\nTransfer-Encoding: chunked", "28\r\n"+smuggled), 417, closes, ""},
 		{"nothing to wait for", post("Expect: 100-continue", ""), 200, keeps, head + "\r\n"},
 		{"HTTP/1.0", "POST /attack HTTP/1.0\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", 200, closes,

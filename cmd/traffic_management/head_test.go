@@ -125,7 +125,7 @@ func TestHostAndTarget(t *testing.T) {
 			"GET /bystander.test/x HTTP/1.1\r\nHost: a.test\r\n\r\n"},
 		{"target in the query", "GET /?http://b.test/@c HTTP/1.1\r\nHost: a.test\r\n\r\n", 200, keeps,
 			"GET /?http://b.test/@c HTTP/1.1\r\nHost: a.test\r\n\r\n"},
-		{"CONNECT", "CONNECT b.test:443 HTTP/1.1\r\nHost: b.test:443\r\n\r\n", 501, keeps, ""},
+		{"CONNECT", "CONNECT b.test:443 HTTP/1.1\r\nHost: b.test:443\r\n\r\n", 501, closes, ""},
 		{"no route", "OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n", 404, keeps, ""},
 		{"Host nominated", field("Connection: Host"), 200, keeps, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"},
 		{"X-Forwarded-Host", field("X-Forwarded-Host: bystander.test\r\nX-Host: b.test"), 200, keeps,

@@ -207,7 +207,7 @@ func TestDeadlinesOfSpecialPaths(t *testing.T) {
 		{"early answer, content is trickled", refuseEarly,
 			slow{sent: post("Content-Length: 1000", "a"), trickle: "a", answers: []int{403}, after: bodyTime}},
 		{"expectation refused, content does not follow", greet,
-			slow{sent: post("Expect: x\r\nContent-Length: 100", ""), answers: []int{417}, after: bodyTime}},
+			slow{sent: post("Expect: x\r\nContent-Length: 100", ""), answers: []int{417}}},
 		{"server never answers", never, slow{sent: field("A: b"), answers: []int{504}, after: idleTime}},
 		{"server never answers content", never,
 			slow{sent: post("Content-Length: 1", "a"), answers: []int{504}, after: idleTime}},
