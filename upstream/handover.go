@@ -52,12 +52,59 @@ func (q *pool) waitingElsewhere() *Pools {
 	if q.service.Options.MaxConnections == 0 {
 		return nil // nobody waits for long
 	}
-	for i, other := range q.pools.group.pools {
-		if i != q.pools.loop.Index() && q.target.Counts(i).Waiting.Load() > 0 {
-			return other
+	all, self := q.pools.group.pools, q.pools.loop.Index()
+	for i := range len(all) - 1 {
+		if next := (self + 1 + i) % len(all); q.target.Counts(next).Waiting.Load() > 0 {
+			return all[next]
 		}
 	}
 	return nil
+}
+
+// ownTurns is how many connections that were freed a loop keeps for requests that wait on it, before one goes to the
+// next loop where some wait, too: else they would wait until this one's queue is empty.
+const ownTurns = 4
+
+// turnElsewhere returns the loop whose turn it is to have what was freed while requests wait here, nil when it is ours.
+func (q *pool) turnElsewhere() *Pools {
+	if q.turns++; q.turns <= ownTurns {
+		return nil
+	}
+	q.turns = 0
+	return q.waitingElsewhere()
+}
+
+// yield gives an open connection away although requests wait here, when it is another loop's turn.
+func (q *pool) yield(c *h1conn) bool {
+	other := q.turnElsewhere()
+	if other == nil {
+		return false
+	}
+	fd, ok := c.conn.Detach()
+	if ok {
+		c.state = connClosed
+		other.post(q, fd)
+	}
+	return ok
+}
+
+// yieldPlace gives the place of a closed connection away, as yield does. It stays reserved on its way, so that no
+// request that comes meanwhile takes it.
+func (q *pool) yieldPlace() bool {
+	other := q.turnElsewhere()
+	return other != nil && other.loop.Post(func() { other.receivePlace(q) })
+}
+
+// receivePlace runs on p's loop.
+func (p *Pools) receivePlace(from *pool) {
+	q := p.local(from.service).pool(from.target)
+	if q != nil && q.first != nil {
+		q.turns = 0
+		q.dial(q.dequeue())
+		return
+	}
+	from.target.release()
+	from.pools.post(from, -1) // nobody waits here any more
 }
 
 // post brings a socket, or with -1 the news that there is room for one, to p's pool of the same server as from's.
@@ -87,6 +134,7 @@ func (p *Pools) receive(from *pool, fd int, answer bool) {
 	if fd >= 0 {
 		c := &h1conn{pool: q, state: connBusy, served: 1}
 		c.conn = p.loop.Attach(fd, c)
+		q.turns = 0
 		q.put(c)
 	}
 	q.serve()

@@ -154,6 +154,7 @@ type pool struct {
 	idle        []*h1conn // the longest idle first
 	first, last *Attempt  // the queue
 	queued      int
+	turns       int           // connections freed and kept since another loop had one (ownTurns)
 	expiry      reactor.Timer // armed while there are idle connections
 	retired     bool          // the server left the service
 }
@@ -205,8 +206,10 @@ func (q *pool) put(c *h1conn) {
 		return
 	}
 	if q.first != nil {
-		q.meter.Reused()
-		q.dequeue().bind(c)
+		if !q.yield(c) {
+			q.meter.Reused()
+			q.dequeue().bind(c)
+		}
 		return
 	}
 	c.state, c.since = connIdle, q.pools.loop.Now()
@@ -248,6 +251,9 @@ func (q *pool) drop(c *h1conn) {
 // closed gives back the place of a connection that is no more, to whoever waits for one.
 func (q *pool) closed() {
 	q.meter.Closed()
+	if q.first != nil && q.yieldPlace() {
+		return
+	}
 	q.target.release()
 	q.serve()
 	q.passOn()
