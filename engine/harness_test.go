@@ -123,6 +123,7 @@ func listen(t testing.TB) *backend {
 	}
 	b := &backend{listener: l, address: l.Addr().String(), accepted: make(chan net.Conn, 1024)}
 	go func() {
+		defer close(b.accepted)
 		for {
 			c, err := l.Accept()
 			if err != nil {
