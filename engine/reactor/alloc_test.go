@@ -7,16 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stepper drives a loop that is not running by turns, on the test's goroutine.
-func stepper(t testing.TB) *EventLoop {
-	l, err := New(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.end)
-	return l
-}
-
 // relayed is a client's and a server's connection of one loop, each handing its input to the other, with an idle
 // timer that is moved on at each message: what a proxy does, without the protocol.
 type relayed struct {

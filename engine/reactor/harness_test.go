@@ -1,6 +1,8 @@
 package reactor
 
 import (
+	"flag"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -14,13 +16,51 @@ import (
 // patience bounds waiting for what must happen; a test that reaches it fails.
 const patience = 20 * time.Second
 
-// startLoop runs a loop until the test ends.
-func startLoop(t testing.TB, c Config) *EventLoop {
+// plain is whether the loops of the tests make every call by itself; else their sockets share a ring. TestMain runs
+// everything once so and once so.
+var plain bool
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := 0
+	if r, err := openRing(); err != nil {
+		fmt.Println("not tested: the way with a ring;", err)
+	} else {
+		r.close()
+		fmt.Println("with a ring:")
+		code = m.Run()
+	}
+	plain = true
+	fmt.Println("every call by itself:")
+	os.Exit(max(code, m.Run()))
+}
+
+// newLoop makes a loop in the mode that is being tested; it is the caller's to run.
+func newLoop(t testing.TB, c Config) *EventLoop {
 	t.Helper()
+	c.Plain = plain
 	l, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if (l.ring == nil) != plain {
+		t.Fatalf("ring %v, plain %v", l.ring, plain)
+	}
+	return l
+}
+
+// stepper makes a loop that is not running, to be driven by turns on the test's goroutine.
+func stepper(t testing.TB) *EventLoop {
+	t.Helper()
+	l := newLoop(t, Config{})
+	t.Cleanup(l.end)
+	return l
+}
+
+// startLoop runs a loop until the test ends.
+func startLoop(t testing.TB, c Config) *EventLoop {
+	t.Helper()
+	l := newLoop(t, c)
 	runLoop(t, l)
 	return l
 }

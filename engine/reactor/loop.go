@@ -89,6 +89,7 @@ type EventLoop struct {
 
 	// Work of this turn: lists, and how far each was worked off, so that a contained panic resumes behind its cause.
 	ready, readyDone      int
+	receivedTo            int // events up to here had their input received together, where that is possible
 	posts                 []func()
 	postsDone             int
 	visits                []*socket
@@ -101,7 +102,7 @@ type EventLoop struct {
 
 	// Memory all connections of the loop share.
 	input      []byte
-	earlyInput []byte // of earlySlots sockets
+	earlyInput []byte // earlySlots of earlySlot bytes
 	early      []early
 	iov        [maxParts]unix.Iovec
 	message    unix.Msghdr

@@ -15,10 +15,7 @@ import (
 )
 
 func TestPostKeepsOrderAndEndsWithTheLoop(t *testing.T) {
-	l, err := New(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := newLoop(t, Config{})
 	ended := make(chan error, 1)
 	go func() { ended <- l.Run() }()
 	const posters, each = 8, 2000
@@ -112,10 +109,7 @@ func TestTimersFireInTime(t *testing.T) {
 }
 
 func TestTimerArmedBeforeRun(t *testing.T) {
-	l, err := New(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := newLoop(t, Config{})
 	fired := make(chan struct{})
 	l.Arm(&Timer{Fire: func() { close(fired) }}, Tick)
 	runLoop(t, l)
@@ -201,10 +195,7 @@ func TestShutdownClosesEverything(t *testing.T) {
 	before := openDescriptors(t)
 	goroutines := runtime.NumGoroutine()
 	turnEnds := 0
-	l, err := New(Config{Descriptors: NewDescriptors(1000, 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := newLoop(t, Config{Descriptors: NewDescriptors(1000, 0)})
 	l.OnTurnEnd(func() { turnEnds++ })
 	ended := make(chan error, 1)
 	go func() { ended <- l.Run() }()

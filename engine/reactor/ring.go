@@ -2,26 +2,24 @@ package reactor
 
 import (
 	"fmt"
-	"os"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"traffic_management/internal/invariant"
 )
 
-// Numbers of the kernel's interface (io_uring.h, Linux 5.6 and later).
+// Numbers of the kernel's interface (io_uring.h).
 const (
-	sysRingSetup = 425
-	sysRingEnter = 426
-
 	ringOffsetRings   = 0
 	ringOffsetEntries = 0x10000000
 
 	ringFeatureSingleMap = 1 << 0 // both rings in one mapping
-	ringSubmitAll        = 1 << 7 // go on behind an entry that fails (Linux 5.18)
+	ringSubmitAll        = 1 << 7 // go on behind an entry that fails; since Linux 5.18, which refuses us on older ones
 
-	ringGetEvents = 1 << 0 // of io_uring_enter: finish what is finished
+	ringGetEvents = 1 << 0 // of io_uring_enter: end what can be ended, and wait for as many results as is asked for
 
 	ringSend = 26
 	ringRecv = 27
@@ -30,22 +28,19 @@ const (
 // ringSize is how many calls are handed over at once.
 const ringSize = 256
 
-// maxRefusals is how often in a row of one run the kernel may be too busy for a ring before it is given up.
+// maxRefusals is how often in one run the kernel may be too busy for a ring before it is given up.
 const maxRefusals = 100
-
-// ringWorth is from how many calls on one system call for all beats one for each.
-const ringWorth = 3
 
 // ring hands the kernel many calls on sockets in one system call. It is used like plain non-blocking calls: all are
 // begun and ended inside run, none is left behind, so the memory they use is free again when run returns. What it saves
 // is the way into the kernel and back, a quarter of a request's cost where the kernel guards against Meltdown.
 //
-// Owned by the loop.
+// Owned by the loop, whichever thread it runs on.
 type ring struct {
 	fd     int
 	memory [][]byte // mapped
 
-	tail, head         *uint32 // of the submission ring; head is the kernel's
+	tail               *uint32 // of the submission ring
 	mask               uint32
 	entries            []ringEntry
 	doneTail, doneHead *uint32 // of the completion ring; tail is the kernel's
@@ -89,39 +84,49 @@ type ringParams struct {
 	}
 }
 
-// openRing makes a ring. It fails where the kernel has none, or is told not to let us have one, as in many containers.
+// openRing makes a ring. It fails where the kernel has none, or is told not to let us have one or use it, as in many
+// containers. The descriptor is closed on exec, as the kernel makes it.
 func openRing() (*ring, error) {
 	p := ringParams{flags: ringSubmitAll}
-	fd, _, errno := syscall.RawSyscall(sysRingSetup, ringSize, uintptr(unsafe.Pointer(&p)), 0)
+	fd, _, errno := syscall.RawSyscall(unix.SYS_IO_URING_SETUP, ringSize, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, fmt.Errorf("reactor: io_uring_setup: %w", errno)
 	}
 	r := &ring{fd: int(fd)}
-	syscall.CloseOnExec(r.fd)
-	if p.features&ringFeatureSingleMap == 0 {
+	err := r.mapMemory(&p)
+	if err == nil {
+		err = r.try()
+	}
+	if err != nil {
 		r.close()
-		return nil, fmt.Errorf("reactor: io_uring_setup: %w", unix.EOPNOTSUPP)
+		return nil, err
+	}
+	return r, nil
+}
+
+// mapMemory finds what the kernel shares with us.
+func (r *ring) mapMemory(p *ringParams) error {
+	if p.features&ringFeatureSingleMap == 0 {
+		return fmt.Errorf("reactor: io_uring_setup: %w", unix.EOPNOTSUPP)
 	}
 	rings, err := r.mmap(ringOffsetRings, max(int(p.sq.array)+int(p.entries)*4,
 		int(p.cq.cqes)+int(p.doneEntries)*int(unsafe.Sizeof(ringDone{}))))
 	if err != nil {
-		r.close()
-		return nil, err
+		return err
 	}
 	entries, err := r.mmap(ringOffsetEntries, int(p.entries)*int(unsafe.Sizeof(ringEntry{})))
 	if err != nil {
-		r.close()
-		return nil, err
+		return err
 	}
 	at := func(offset uint32) *uint32 { return (*uint32)(unsafe.Pointer(&rings[offset])) }
-	r.head, r.tail, r.mask = at(p.sq.head), at(p.sq.tail), *at(p.sq.mask)
+	r.tail, r.mask = at(p.sq.tail), *at(p.sq.mask)
 	r.doneHead, r.doneTail, r.doneMask = at(p.cq.head), at(p.cq.tail), *at(p.cq.mask)
 	r.entries = unsafe.Slice((*ringEntry)(unsafe.Pointer(&entries[0])), p.entries)
 	r.done = unsafe.Slice((*ringDone)(unsafe.Pointer(&rings[p.cq.cqes])), p.doneEntries)
 	for i := range p.entries {
 		*at(p.sq.array + 4*i) = i // entries are handed over in their own order
 	}
-	return r, nil
+	return nil
 }
 
 func (r *ring) mmap(offset int64, size int) ([]byte, error) {
@@ -131,6 +136,22 @@ func (r *ring) mmap(offset int64, size int) ([]byte, error) {
 	}
 	r.memory = append(r.memory, b)
 	return b, nil
+}
+
+// try makes each kind of call on a descriptor that nobody has. A kernel that does not know the call, or may not make
+// it for us, has another answer than one that looked for the descriptor; sockets must never meet that answer.
+func (r *ring) try() (err error) {
+	r.queue(ringSend, -1, nil, 0, ringSend)
+	r.queue(ringRecv, -1, nil, 0, ringRecv)
+	failed := r.run(func(user, _ int, errno syscall.Errno) {
+		if errno != unix.EBADF {
+			err = fmt.Errorf("reactor: io_uring operation %d: %w", user, errno)
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
 }
 
 func (r *ring) close() {
@@ -154,159 +175,49 @@ func (r *ring) queue(opcode uint8, fd int32, b []byte, flags uint32, user int) {
 // run makes the queued calls and tells done of each result, in any order. All have ended when it returns. done must
 // not use the ring. After an error the ring is of no use; calls whose result done was not told were not made.
 func (r *ring) run(done func(user, n int, errno syscall.Errno)) error {
-	left, outstanding, refusals := r.queued, r.queued, 0
+	left, outstanding := r.queued, r.queued
 	atomic.StoreUint32(r.tail, *r.tail+r.queued)
 	r.queued = 0
-	for outstanding > 0 {
-		// Calls that must not wait end while they are submitted: nothing blocks here.
-		n, _, errno := syscall.RawSyscall6(sysRingEnter, uintptr(r.fd), uintptr(left), 0, ringGetEvents, 0, 0)
-		if errno == 0 {
+	for refusals := 0; outstanding > 0; {
+		// Calls that must not wait end while they are handed over: nothing blocks here. Should the kernel end one later
+		// after all, it is waited for, because until then its memory is in use.
+		late := uint32(0)
+		if left == 0 {
+			late = outstanding
+		}
+		n, _, errno := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(left), uintptr(late),
+			ringGetEvents, 0, 0)
+		outstanding -= r.reap(done)
+		switch {
+		case errno == 0 && (n > 0 || left == 0):
 			left -= uint32(n)
-		} else if refusals++; errno != unix.EINTR && errno != unix.EAGAIN && errno != unix.EBUSY || refusals > maxRefusals {
+		case errno == unix.EINTR:
+		case (errno == 0 || errno == unix.EAGAIN || errno == unix.EBUSY) && refusals < maxRefusals:
+			refusals++ // no memory for a call just now
+		default:
+			invariant.Check(outstanding == left, "reactor: a call of a ring has no result")
 			return fmt.Errorf("reactor: io_uring_enter: %w", errno)
 		}
-		head, tail := *r.doneHead, atomic.LoadUint32(r.doneTail)
-		for ; head != tail; head++ {
-			c := &r.done[head&r.doneMask]
-			outstanding--
-			if c.res < 0 {
-				done(int(c.user), 0, syscall.Errno(-c.res))
-			} else {
-				done(int(c.user), int(c.res), 0)
-			}
-		}
-		atomic.StoreUint32(r.doneHead, head)
 	}
 	return nil
 }
 
-// flushRing sends what sockets gathered, each of which fits one call, in one system call. What it leaves in the list is
-// for flush to send.
-func (l *EventLoop) flushRing() {
-	due := l.flushes[l.flushesDone:]
-	for first := 0; first < len(due); {
-		i := first
-		for ; i < len(due) && !l.ring.full(); i++ {
-			if s := due[i]; s.phase != phaseGone && s.output == outputReady && s.out.head != nil && s.out.head == s.out.tail {
-				l.ring.queue(ringSend, s.fd, s.out.head.b[s.out.head.start:s.out.head.end], unix.MSG_NOSIGNAL, i)
-			}
-		}
-		err := l.ring.run(l.ringSent)
-		first = i
-		if err != nil {
-			l.dropRing()
-			return
+// reap tells done of the results there are, and returns how many.
+func (r *ring) reap(done func(user, n int, errno syscall.Errno)) (results uint32) {
+	head, tail := *r.doneHead, atomic.LoadUint32(r.doneTail)
+	for at := head; at != tail; at++ {
+		c := &r.done[at&r.doneMask]
+		if c.res < 0 {
+			done(int(c.user), 0, syscall.Errno(-c.res))
+		} else {
+			done(int(c.user), int(c.res), 0)
 		}
 	}
+	atomic.StoreUint32(r.doneHead, tail)
+	return tail - head
 }
 
-// ringSent takes the result of one call of flushRing. It calls nobody else's code.
-func (l *EventLoop) ringSent(user, n int, errno syscall.Errno) {
-	at := &l.flushes[l.flushesDone+user]
-	if errno == unix.EINTR {
-		return // flush sends it
-	}
-	s := *at
-	*at = nil
-	s.marks &^= markFlush
-	switch {
-	case errno == unix.EAGAIN:
-		s.block()
-	case errno != 0:
-		s.refused(errno)
-	default:
-		want := s.out.size
-		s.out.drop(&l.chunks, n)
-		if n < want {
-			s.block()
-		}
-	}
-	s.raise()
-	s.sent()
-}
-
-// dropRing goes on without a ring.
-func (l *EventLoop) dropRing() {
-	l.ring.close()
-	l.ring = nil
-}
-
-// earlySlot is how much is received for a socket together with others. Few requests are larger.
-const earlySlot = 4 << 10
-
-// earlySlots is for how many sockets of a turn input is received together.
-const earlySlots = 64
-
-// early is input that was received for a socket before its turn came.
-type early struct {
-	socket *socket
-	n      int
-	errno  syscall.Errno
-}
-
-// receiveRing receives the input of the sockets that are ready in one system call. Each finds its own when its event is
-// handled; what that does not take is kept with the socket, so that nothing is left when the next turn begins.
-func (l *EventLoop) receiveRing() {
-	l.early = l.early[:0]
-	for i := 0; i < l.ready && len(l.early) < earlySlots; i++ {
-		source, events := l.poller.event(i)
-		s, ok := source.(*socket)
-		if !ok || events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) != unix.EPOLLIN ||
-			s.output != outputReady || s.input == inputEnded || s.input == inputEnding || s.holds > 0 ||
-			!s.phase.hears() || len(s.in) > 0 || s.marks&markBulk != 0 {
-			continue
-		}
-		l.early = append(l.early, early{socket: s})
-	}
-	if len(l.early) < ringWorth {
-		l.early = l.early[:0]
-		return
-	}
-	for i := range l.early {
-		l.ring.queue(ringRecv, l.early[i].socket.fd, l.earlyInput[i*earlySlot:(i+1)*earlySlot], 0, i)
-	}
-	if err := l.ring.run(l.ringReceived); err != nil {
-		l.dropRing()
-	}
-}
-
-// ringReceived takes the result of one call of receiveRing.
-func (l *EventLoop) ringReceived(user, n int, errno syscall.Errno) {
-	if errno == unix.EINTR {
-		return // its event makes the call
-	}
-	e := &l.early[user]
-	e.n, e.errno = n, errno
-	e.socket.early = int32(user) + 1
-}
-
-// takeEarly is recv, of what receiveRing has received for the socket.
-func (s *socket) takeEarly(b []byte) (n int, errno syscall.Errno) {
-	e := &s.loop.early[s.early-1]
-	slot := s.loop.earlyInput[int(s.early-1)*earlySlot:]
-	s.early = 0
-	if e.n == earlySlot {
-		s.marks |= markBulk
-	}
-	return copy(b, slot[:e.n]), e.errno
-}
-
-// keepEarly keeps what was received for a socket that turned out not to want it yet: it was held meanwhile.
-func (s *socket) keepEarly() {
-	e := s.loop.early[s.early-1]
-	slot := s.loop.earlyInput[int(s.early-1)*earlySlot:]
-	s.early = 0
-	switch {
-	case e.errno == unix.EAGAIN:
-		s.input = inputAwaited
-	case e.errno != 0:
-		s.fail(os.NewSyscallError("read", e.errno))
-	case e.n == 0:
-		s.input = inputEnding // reading again says so again
-	case s.phase.hears():
-		c := s.loop.chunks.get(e.n)
-		c.end = copy(c.b, slot[:e.n])
-		s.kept, s.in = c, c.b[:c.end]
-		s.input = inputReady
-	}
+// unmade reports whether a result says that the ring failed, not the socket: the call is still to be made, by itself.
+func unmade(errno syscall.Errno) bool {
+	return errno == unix.EINTR || errno == unix.ENOMEM || errno == unix.ECANCELED
 }

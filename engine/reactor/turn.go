@@ -7,7 +7,7 @@ import (
 // turn looks for events without blocking and does all work there is. It reports whether there was any, and whether the
 // loop is to end.
 func (l *EventLoop) turn() (worked, stopping bool) {
-	l.ready, l.readyDone = l.poller.wait(), 0
+	l.ready, l.readyDone, l.receivedTo = l.poller.wait(), 0, 0
 	l.now = l.Clock()
 	l.posts, stopping = l.mail.take(l.posts[:0])
 	l.postsDone = 0
@@ -15,9 +15,6 @@ func (l *EventLoop) turn() (worked, stopping bool) {
 	l.hooksDone = 0
 	if l.ready == 0 && len(l.posts) == 0 && len(l.visits) == 0 && len(l.flushes) == 0 && len(l.deferred) == 0 {
 		return false, stopping
-	}
-	if l.ring != nil && l.ready >= ringWorth {
-		l.receiveRing()
 	}
 	for !l.work() {
 	}
@@ -43,6 +40,9 @@ func (l *EventLoop) work() (done bool) {
 	defer l.contain()
 	l.settle()
 	for l.readyDone < l.ready {
+		if l.ring != nil && l.readyDone == l.receivedTo {
+			l.receiveRing()
+		}
 		s, events := l.poller.event(l.readyDone)
 		l.readyDone++
 		if s != nil {
