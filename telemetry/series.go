@@ -89,9 +89,9 @@ var catalogue = [seriesCount]description{
 		"Time the proxy added to a request: its duration without the time spent waiting for the server.",
 		byRoute, addedScale},
 	requestBytes: {"traffic_request_bytes_total", counterKind,
-		"Bytes of request content received from clients.", byRoute, nil},
+		"Bytes of requests received from clients, heads included.", byRoute, nil},
 	responseBytes: {"traffic_response_bytes_total", counterKind,
-		"Bytes of response content sent to clients.", byRoute, nil},
+		"Bytes of responses sent to clients, heads included.", byRoute, nil},
 
 	upstreamErrors: {"traffic_upstream_errors_total", counterKind,
 		"Failed attempts at servers, by kind.", []string{"service", "kind"}, nil},

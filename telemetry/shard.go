@@ -30,8 +30,8 @@ type RouteShard struct {
 }
 
 // Done counts one exchange that ended. status is the status code sent to the client, 0 when none was; duration is from
-// the request's first byte to the response's last, added the part of it that was spent in the proxy; the bytes are the
-// contents received from and sent to the client.
+// the request's first byte to the response's last, added the part of it that was spent in the proxy; the bytes are
+// those received from and sent to the client, heads included.
 func (s *RouteShard) Done(status int, duration, added time.Duration, bytesIn, bytesOut uint64) {
 	class := uint(status) / 100
 	if class >= uint(len(s.codes)) {

@@ -10,11 +10,18 @@ import (
 type departure struct {
 	timer  Timer
 	socket *socket
+	queued int // when the timer was armed
 	next   *departure
 }
 
-// expire ends a close that took too long.
-func (d *departure) expire() { d.socket.drop() }
+// expire ends a close that got nowhere for too long.
+func (d *departure) expire() {
+	if s := d.socket; s.phase != phaseLingering && s.out.size < d.queued {
+		s.limit(WriteOutTime)
+	} else {
+		s.drop()
+	}
+}
 
 func (s *socket) Close(linger bool) {
 	s.sink = nil // of one that failed, too: OnClosed may still be due
@@ -160,6 +167,7 @@ func (s *socket) limit(d time.Duration) {
 	if s.departure == nil {
 		s.departure = s.loop.newDeparture(s)
 	}
+	s.departure.queued = s.out.size
 	s.loop.Arm(&s.departure.timer, d)
 }
 

@@ -266,6 +266,12 @@ func TestCloseGivesUpOnAPeerThatReadsNothing(t *testing.T) {
 	if limit == nil || l.stats.Open.Load() != 1 {
 		t.Fatalf("timer %v, %d open", limit, l.stats.Open.Load())
 	}
+	s.conn.(*socket).departure.queued++ // as if the peer had taken a byte since
+	limit.Fire()
+	if l.stats.Open.Load() != 1 || !limit.Armed() {
+		t.Fatal("given up on a peer that reads")
+	}
+	l.Stop(limit)
 	limit.Fire()
 	if n := l.stats.Open.Load(); n != 0 {
 		t.Errorf("%d open after the limit", n)

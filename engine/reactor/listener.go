@@ -93,6 +93,9 @@ func (l *Listener) listenTCP(addr string, loops int) error {
 	if err != nil {
 		return err
 	}
+	if err := l.claim(at); err != nil {
+		return err
+	}
 	for range loops {
 		err := l.openTCP(at)
 		if errors.Is(err, unix.EAFNOSUPPORT) && at.Addr() == netip.IPv6Unspecified() {
@@ -112,13 +115,29 @@ func (l *Listener) listenTCP(addr string, loops int) error {
 	return nil
 }
 
+// claim fails when another process listens at the address: with SO_REUSEPORT the kernel would share its connections
+// between the two, to the surprise of who started a second one.
+func (l *Listener) claim(at netip.AddrPort) error {
+	if at.Port() == 0 {
+		return nil
+	}
+	probe := new(Listener)
+	defer probe.closeSockets()
+	err := probe.openTCP(at, [3]int{unix.SOL_SOCKET, unix.SO_REUSEPORT, 0})
+	if errors.Is(err, unix.EAFNOSUPPORT) {
+		return nil
+	}
+	return err
+}
+
 // openTCP opens one of the sockets that share an address. Accepted connections inherit TCP_NODELAY.
-func (l *Listener) openTCP(at netip.AddrPort) error {
+func (l *Listener) openTCP(at netip.AddrPort, further ...[3]int) error {
 	options := [][3]int{
 		{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
 		{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 	}
+	options = append(options, further...)
 	if at.Addr().Is4() {
 		return l.open(&unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}, unix.AF_INET, options...)
 	}

@@ -84,7 +84,7 @@ type Conn interface {
 	// Close ends the connection gently: what is queued is sent, then the socket is closed. With linger the writing
 	// side is closed first and input is read and dropped until the peer closes too, or for at most LingerTime, so that
 	// a peer that still sends does not lose our last bytes to a reset (RFC 9112 section 9.6). The sink hears nothing
-	// any more. At most WriteOutTime is spent on what is queued.
+	// any more. It is given up when the peer takes nothing of what is queued for WriteOutTime.
 	Close(linger bool)
 	// Abort closes the socket now; queued output is lost, a peer sees a reset. The sink hears nothing any more.
 	Abort()
@@ -100,7 +100,7 @@ type Conn interface {
 // Bounds of a gentle close.
 const (
 	LingerTime   = 2 * time.Second
-	WriteOutTime = 10 * time.Second
+	WriteOutTime = 60 * time.Second
 )
 
 // Sink hears a connection. No method is called inside a call that the sink made on the connection.

@@ -47,7 +47,7 @@ func (c *conn) leave() {
 		c.flushLater()
 	case len(c.out) > 0 || c.output == outputOpening:
 		if !c.timer.Armed() {
-			c.loop.Arm(&c.timer, reactor.WriteOutTime)
+			c.limit()
 		}
 	case c.phase == phaseLeavingLinger:
 		c.socket.end()
@@ -55,6 +55,21 @@ func (c *conn) leave() {
 		c.loop.Arm(&c.timer, reactor.LingerTime)
 		c.visitLater() // what has arrived is not announced again
 	default:
+		c.drop()
+	}
+}
+
+// limit gives a gentle close WriteOutTime to send some of what is queued.
+func (c *conn) limit() {
+	c.queued = len(c.out)
+	c.loop.Arm(&c.timer, reactor.WriteOutTime)
+}
+
+// expire ends a gentle close that got nowhere for too long.
+func (c *conn) expire() {
+	if c.phase != phaseLingering && len(c.out) < c.queued {
+		c.limit()
+	} else {
 		c.drop()
 	}
 }

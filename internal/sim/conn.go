@@ -44,6 +44,7 @@ type conn struct {
 	sink   reactor.Sink
 	socket *socket
 	timer  reactor.Timer // bounds a gentle close
+	queued int           // bytes queued when the timer was armed
 
 	in    []byte // unconsumed
 	lent  []byte // all memory of in, which is overwritten when its loan ends
@@ -59,7 +60,7 @@ type conn struct {
 
 func (l *Loop) newConn(k *socket, s reactor.Sink, o outputState) *conn {
 	c := &conn{loop: l, sink: s, socket: k, output: o}
-	c.timer.Fire = c.drop
+	c.timer.Fire = c.expire
 	k.conn = c
 	l.conns = append(l.conns, c)
 	return c
