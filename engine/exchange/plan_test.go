@@ -103,7 +103,7 @@ func pattern(seed uint64, n int) []byte {
 
 // sizeOf draws a length of content: mostly short, some beyond every buffer.
 func sizeOf(rnd *rand.Rand) int {
-	return rnd.IntN([]int{1, 20, 20, 3000, 3000, 40_000, 250_000}[rnd.IntN(7)])
+	return rnd.IntN([]int{1, 20, 20, 3000, 3000, 40_000, 120_000}[rnd.IntN(7)])
 }
 
 func newPlan(rnd *rand.Rand, name string, calm, old bool) *plan {
