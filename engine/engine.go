@@ -134,6 +134,7 @@ func (e *Engine) Start(ctx context.Context) {
 			}
 		})
 	}
+	batches := e.workers[0].loop.Batches()
 	for i, w := range e.workers {
 		pin := -1
 		if e.options.Pin {
@@ -143,7 +144,7 @@ func (e *Engine) Start(ctx context.Context) {
 	}
 	for i, ep := range e.snapshot.entryPoints {
 		e.logger.Info("listening", "entrypoint", ep.name, "address", e.listeners[i].Addr().String(),
-			"loops", e.options.Loops)
+			"loops", e.options.Loops, "io_uring", batches)
 	}
 }
 
@@ -186,19 +187,38 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		draining.Wait()
 		close(drained)
 	}()
-	cut := int64(0)
 	select {
 	case <-drained:
+		e.awaitSent(ctx)
 	case <-ctx.Done():
-		for _, w := range e.workers {
-			cut += w.loop.Stats().Open.Load()
-		}
 	}
+	cut := e.openSockets()
 	e.release()
 	if cut > 0 {
 		return fmt.Errorf("%d connections were cut off at the end of the drain time", cut)
 	}
 	return nil
+}
+
+// awaitSent waits for the connections that nobody uses any more: the end of a last response may still be on its way.
+func (e *Engine) awaitSent(ctx context.Context) {
+	look := time.NewTicker(2 * time.Millisecond)
+	defer look.Stop()
+	for e.openSockets() > 0 {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// openSockets is how many connections there are, of clients and to servers.
+func (e *Engine) openSockets() (n int64) {
+	for _, w := range e.workers {
+		n += w.loop.Stats().Open.Load()
+	}
+	return n
 }
 
 // release closes everything, in the order that nothing is used after its end.

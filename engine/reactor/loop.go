@@ -165,6 +165,9 @@ func (l *EventLoop) Shutdown() { l.mail.stop() }
 // Stats is what the loop has done so far.
 func (l *EventLoop) Stats() *Stats { return &l.stats }
 
+// Batches reports whether the loop has a ring to make the socket calls of a turn together. On the loop, or before Run.
+func (l *EventLoop) Batches() bool { return l.ring != nil }
+
 // Index is the loop's number.
 func (l *EventLoop) Index() int { return l.config.Index }
 
