@@ -174,8 +174,8 @@ func (e *Engine) ReopenLogs() error {
 	return e.accessLog.Reopen()
 }
 
-// Shutdown accepts no more connections, waits until running exchanges have ended or ctx is done, and then ends what is
-// left. The error says how many connections were cut off.
+// Shutdown accepts no more connections, waits until running exchanges have ended and what they sent has left, or ctx is
+// done, and then ends what is left. The error says how many connections were cut off.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	var draining sync.WaitGroup
 	for _, w := range e.workers {
