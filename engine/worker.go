@@ -48,24 +48,33 @@ type doorkeeper struct {
 
 func (d *doorkeeper) entered() {
 	if d.limit > 0 && d.open.Add(1) >= d.limit {
-		d.tellAll((*reactor.Acceptor).Pause)
+		d.tellAll()
 	}
 }
 
 func (d *doorkeeper) left() {
 	if d.limit > 0 && d.open.Add(-1) == d.limit-1 {
-		d.tellAll((*reactor.Acceptor).Resume)
+		d.tellAll()
 	}
 }
 
-// tellAll does the same on every loop, at once on this one.
-func (d *doorkeeper) tellAll(do func(*reactor.Acceptor)) {
+// tellAll makes every loop look, this one at once.
+func (d *doorkeeper) tellAll() {
 	for _, other := range d.all {
 		if other == d {
-			do(d.acceptor)
+			d.look()
 		} else {
-			other.loop.Post(func() { do(other.acceptor) })
+			other.loop.Post(other.look)
 		}
+	}
+}
+
+// look accepts or not by what is true now: what loops tell each other may arrive in another order than it happened.
+func (d *doorkeeper) look() {
+	if d.open.Load() >= d.limit {
+		d.acceptor.Pause()
+	} else {
+		d.acceptor.Resume()
 	}
 }
 
