@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"traffic_management/internal/invariant"
 )
 
 // messages takes what one side of a connection sent apart into messages, strictly: what the proxy sends needs no
@@ -116,7 +118,7 @@ func (m *messages) begin(head string) error {
 		}
 		m.fields[name] = value
 	}
-	if strings.ContainsAny(head, "\x00\xdb") {
+	if strings.IndexByte(head, invariant.PoisonByte) >= 0 { // bytes used after their loan
 		return fmt.Errorf("head %q", head)
 	}
 	return m.frame()
