@@ -154,6 +154,7 @@ type pool struct {
 	idle        []*h1conn // the longest idle first
 	first, last *Attempt  // the queue
 	queued      int
+	puts        uint8         // connections that became idle, modulo 256
 	turns       int           // connections freed and kept since another loop had one (ownTurns)
 	expiry      reactor.Timer // armed while there are idle connections
 	retired     bool          // the server left the service
@@ -220,11 +221,18 @@ func (q *pool) put(c *h1conn) {
 		if fd := q.takeIdle(); fd >= 0 {
 			other.post(q, fd)
 		}
-	} else if len(q.idle) > o.MaxIdle/len(q.pools.group.pools) && int(q.target.Idle()) > o.MaxIdle {
+	} else if q.looksForExcess() && int(q.target.Idle()) > o.MaxIdle {
 		q.pop().close()
 	} else if !q.expiry.Armed() {
 		q.pools.loop.Arm(&q.expiry, o.IdleTimeout)
 	}
+}
+
+// looksForExcess reports whether to count the idle connections of all loops, which costs a look at memory that each of
+// them writes: when this loop has more than its share, and now and then.
+func (q *pool) looksForExcess() bool {
+	q.puts++
+	return q.puts%16 == 0 || len(q.idle) > q.service.Options.MaxIdle/len(q.pools.group.pools)
 }
 
 // pop takes out the idle connection that was used last; there is one.

@@ -14,12 +14,15 @@ type departure struct {
 	next   *departure
 }
 
-// expire ends a close that got nowhere for too long.
+// expire ends a close that got nowhere for too long. A peer that misses something sees a reset.
 func (d *departure) expire() {
-	if s := d.socket; s.phase != phaseLingering && s.out.size < d.queued {
-		s.limit(WriteOutTime)
-	} else {
+	switch s := d.socket; {
+	case s.phase == phaseLingering:
 		s.drop()
+	case s.out.size < d.queued:
+		s.limit(WriteOutTime)
+	default:
+		s.Abort()
 	}
 }
 
