@@ -67,10 +67,13 @@ func (c *conn) limit() {
 
 // expire ends a gentle close that got nowhere for too long.
 func (c *conn) expire() {
-	if c.phase != phaseLingering && len(c.out) < c.queued {
-		c.limit()
-	} else {
+	switch {
+	case c.phase == phaseLingering:
 		c.drop()
+	case len(c.out) < c.queued:
+		c.limit()
+	default:
+		c.Abort()
 	}
 }
 
