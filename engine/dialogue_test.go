@@ -108,7 +108,8 @@ func unescape(line string) string {
 	return line
 }
 
-// TestDialogues plays every dialogue, and again with everything sent byte by byte.
+// TestDialogues plays every dialogue, again with a proxy that makes every socket call by itself, and again with
+// everything sent byte by byte.
 func TestDialogues(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(paths) == 0 {
@@ -118,8 +119,15 @@ func TestDialogues(t *testing.T) {
 		for _, d := range readDialogues(t, path) {
 			name := strings.TrimSuffix(filepath.Base(path), ".txt") + "/" + d.name
 			t.Run(name, func(t *testing.T) { d.play(t, path, (*peer).say) })
+			t.Run(name+"/plain", func(t *testing.T) {
+				d.site.plain = true
+				d.play(t, path, (*peer).say)
+			})
 			if !d.whole {
-				t.Run(name+"/by_bytes", func(t *testing.T) { d.play(t, path, (*peer).sayByBytes) })
+				t.Run(name+"/by_bytes", func(t *testing.T) {
+					d.site.plain = false
+					d.play(t, path, (*peer).sayByBytes)
+				})
 			}
 		}
 	}
@@ -240,7 +248,7 @@ func (s *stage) fill(content string) string {
 	_, port, _ := strings.Cut(s.proxy.address, ":")
 	return strings.NewReplacer("{forwarding}\r\n", "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n"+
 		"X-Forwarded-Host: a\r\nX-Forwarded-Port: "+port+"\r\nX-Request-Id: {id}\r\n",
-		"{port}", port, "{server}", s.server.address, "{break}", "\r\n").Replace(content)
+		"{port}", port, "{server}", s.server.address).Replace(content)
 }
 
 // localReply is the text of an answer that the proxy makes itself.

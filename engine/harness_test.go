@@ -24,9 +24,11 @@ type site struct {
 	http     string // keys of entrypoints.web.http
 	entry    string // further keys of entrypoints.web
 	service  string // further keys of services.main
+	address  string // of the entry point; empty for a port of 127.0.0.1
 	rule     string // of the only router; empty for everything
 	servers  []string
 	loops    int           // 0 for one
+	plain    bool          // every socket call by itself
 	shutdown time.Duration // given to Shutdown at the end of the test; 0 for patience
 }
 
@@ -39,9 +41,13 @@ func (s site) String() string {
 	if rule == "" {
 		rule = "Host(`*`)"
 	}
-	return fmt.Sprintf("entrypoints: {web: {address: '127.0.0.1:0', http: {%s}, %s}}\n"+
+	address := s.address
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	return fmt.Sprintf("entrypoints: {web: {address: '%s', http: {%s}, %s}}\n"+
 		"services: {main: {servers: [%s], %s}}\nrouters: {main: {rule: '%s', service: main}}\n",
-		s.http, s.entry, strings.Join(urls, ", "), s.service, rule)
+		address, s.http, s.entry, strings.Join(urls, ", "), s.service, rule)
 }
 
 // proxy is an engine that runs until its test ends.
@@ -59,7 +65,7 @@ func (s site) start(t testing.TB) *proxy {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, s)
 	}
-	e, err := engine.New(c, engine.Options{Loops: max(s.loops, 1), Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	e, err := engine.New(c, engine.Options{Loops: max(s.loops, 1), Plain: s.plain, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +75,7 @@ func (s site) start(t testing.TB) *proxy {
 		if !p.stopped {
 			p.shutdown(t, s.shutdown)
 		}
-		checkLeft(t, "goroutines", goroutines, func() int { return runtime.NumGoroutine() })
+		checkLeft(t, "goroutines", goroutines, runtime.NumGoroutine)
 		checkLeft(t, "descriptors", descriptors, func() int { return countDescriptors(t) })
 	})
 	return p
