@@ -58,7 +58,7 @@ func (h *HTTP) keys(o *object) {
 		"a connection is kept open this long between requests")
 	o.key("write_timeout_ms", milliseconds(&h.WriteTimeout, 60_000, 1, dayMillis),
 		"longest time a client may refuse to read its response")
-	o.key("max_head_bytes", integer(&h.MaxHeadBytes, 16384, 512, 1<<20),
+	o.key("max_head_bytes", integer(&h.MaxHeadBytes, 16384, 512, 64<<10),
 		"largest head of a request; 431 above it, 414 when its first line alone is larger")
 	o.key("max_headers", integer(&h.MaxHeaders, 100, 1, 10_000), "most field lines of a request; 431 above it")
 	o.key("max_body_bytes", integer(&h.MaxBodyBytes, 0, 0, math.MaxInt64),
