@@ -12,6 +12,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -175,7 +176,16 @@ func drain(e *engine.Engine, timeout time.Duration, signals <-chan os.Signal, lo
 	logger.Info("drained")
 }
 
+// Shares of what the profiles of locks and of waiting see: one contended lock in so many, and waits of so many
+// nanoseconds or more.
+const (
+	mutexShare = 10
+	blockShare = 10_000
+)
+
 func serveProfiles(address string, logger *slog.Logger) {
+	runtime.SetMutexProfileFraction(mutexShare)
+	runtime.SetBlockProfileRate(blockShare)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
