@@ -10,8 +10,8 @@ import (
 
 // Measures of the chart, in pixels.
 const (
-	chartWidth  = 760
-	labelWidth  = 150
+	chartWidth  = 820
+	labelWidth  = 210
 	figureWidth = 190
 	barHeight   = 20
 	barGap      = 8
