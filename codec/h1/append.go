@@ -94,16 +94,6 @@ func AppendResponseHead(dst []byte, h *codec.Head, f codec.Framing, opt codec.Co
 	return append(dst, "\r\n"...)
 }
 
-// AppendChunkHeader appends the size line of a chunk of n bytes. The chunk's data follow, and CR LF. For n of 0 or less
-// it appends nothing: a chunk of no data would end the message.
-func AppendChunkHeader(dst []byte, n int) []byte {
-	if n <= 0 {
-		return dst
-	}
-	dst = strconv.AppendUint(dst, uint64(n), 16)
-	return append(dst, "\r\n"...)
-}
-
 // AppendTrailers appends the last chunk and the trailer section, which ends the message. Fields that must not be in one
 // (RFC 9110 section 6.5.1), that are of one hop, or that servers trust us to set, are left out, as are those that cannot
 // be sent.

@@ -3,7 +3,7 @@
 // nothing is allocated on the way of a message.
 //
 //	bytes ──ParseRequestHead, ParseResponseHead──▶ codec.Head      Body.Decode ──▶ content, trailers
-//	bytes ◀──AppendRequestHead, AppendResponseHead── codec.Head    AppendChunkHeader, AppendTrailers ◀── content, trailers
+//	bytes ◀──AppendRequestHead, AppendResponseHead── codec.Head    Framer.Frame, AppendTrailers ◀── content, trailers
 //
 // It is strict: what two recipients could read in two ways is refused (RFC 9112 section 11.2), and what could not be
 // parsed again is never appended.
