@@ -115,6 +115,11 @@ func TestDeadlines(t *testing.T) {
 		want  []string
 	}{
 		{"nothing sent", func(*stall, *end) {}, 10 * time.Second, "end", nil},
+		{"an incomplete head after a while", func(s *stall, client *end) {
+			s.loop.Advance(3 * time.Second)
+			client.sends("G")
+			s.loop.Advance(3 * time.Second)
+		}, 4 * time.Second, "end", []string{"HTTP/1.1 408 Request Timeout"}},
 		{"an incomplete head", func(s *stall, client *end) {
 			client.sends("GET / HT")
 			s.loop.Advance(9 * time.Second) // bytes that trickle in move nothing
@@ -282,17 +287,49 @@ func TestDrain(t *testing.T) {
 func TestShedIdle(t *testing.T) {
 	s := newStall(t)
 	busy, first, second := s.client(), s.client(), s.client()
-	busy.sends(get)
-	first.sends(get)
-	s.servers[1].sends(ok) // first is now idle for less time than second
+	for i, c := range []*end{busy, second, first} { // second is idle for longer than first
+		c.sends(get)
+		if i > 0 {
+			s.servers[1].sends(ok)
+		}
+	}
 	if !s.entry.Conns.ShedIdle() {
 		t.Fatal("nothing was shed")
 	}
-	second.is("end")
+	second.is("end", "hi")
 	first.is("", "hi")
 	if !s.entry.Conns.ShedIdle() || s.entry.Conns.ShedIdle() {
 		t.Fatal("one more connection was idle, no other")
 	}
 	first.is("end", "hi")
 	busy.is("")
+}
+
+// A connection just accepted, whose request may be on its way, is not given up; one that has been silent for a while is,
+// and before those that became idle later.
+func TestShedSilent(t *testing.T) {
+	s := newStall(t)
+	silent, speaks, kept := s.client(), s.client(), s.client()
+	if s.entry.Conns.ShedIdle() {
+		t.Fatal("a connection was shed at once")
+	}
+	s.loop.Advance(900 * time.Millisecond)
+	speaks.sends("GET /a HTTP/1.1\r\n")
+	kept.sends(get)
+	if s.entry.Conns.ShedIdle() {
+		t.Fatal("a connection was shed too early")
+	}
+	s.loop.Advance(100*time.Millisecond + instant)
+	s.servers[0].sends(ok)
+	if !s.entry.Conns.ShedIdle() {
+		t.Fatal("nothing was shed")
+	}
+	silent.is("end")
+	kept.is("", "hi")
+	if !s.entry.Conns.ShedIdle() || s.entry.Conns.ShedIdle() {
+		t.Fatal("one more connection was idle, no other")
+	}
+	speaks.sends("Host: h\r\n\r\n")
+	s.servers[0].sends(ok)
+	speaks.is("", "hi")
 }

@@ -13,7 +13,8 @@ import (
 type phase uint8
 
 const (
-	phaseIdle    phase = iota // between requests; nothing of the next one has arrived
+	phaseFresh   phase = iota // accepted a moment ago; nothing of the first request was seen
+	phaseIdle                 // nothing of the next request has arrived
 	phaseHead                 // some of a request head has arrived
 	phaseContent              // an exchange runs, request content is outstanding
 	phaseWait                 // an exchange runs, its request is whole
@@ -23,7 +24,7 @@ const (
 )
 
 func (p phase) String() string {
-	return [...]string{"idle", "head", "content", "wait", "broken", "discard", "closed"}[p]
+	return [...]string{"fresh", "idle", "head", "content", "wait", "broken", "discard", "closed"}[p]
 }
 
 // maxDiscard bounds the request content that is read only to keep the connection after an early response.
@@ -50,13 +51,14 @@ var (
 // H1 is one HTTP/1.1 client connection: the Sink of its socket and the Client of its exchanges, one at a time.
 type H1 struct {
 	// Immutable:
-	entry *EntryPoint
-	conn  reactor.Conn
-	peer  exchange.Peer
+	entry    *EntryPoint
+	conn     reactor.Conn
+	peer     exchange.Peer
+	accepted reactor.Instant
 
 	// Owned by the loop:
 	x             *exchange.Exchange // nil but in phaseContent, phaseWait and phaseBroken
-	before, after *H1                // neighbours among the idle connections
+	before, after *H1                // neighbours in a roll of Connections
 	readTimer     reactor.Timer
 	writeTimer    reactor.Timer
 	requests      int
@@ -79,7 +81,7 @@ type H1 struct {
 func (c *H1) OnData() {
 	for more := true; more; {
 		switch c.phase {
-		case phaseIdle, phaseHead:
+		case phaseFresh, phaseIdle, phaseHead:
 			more = c.readHead()
 		case phaseContent:
 			more = c.readContent()
@@ -108,9 +110,9 @@ func (c *H1) readHead() bool {
 	}
 	e := c.entry
 	limits := &e.Settings.Limits
-	if c.phase == phaseIdle {
-		e.Conns.removeIdle(c)
-		c.phase, c.seen = phaseHead, 0
+	if c.phase != phaseHead {
+		e.Conns.move(c, phaseHead)
+		c.seen = 0
 	} else if bytes.IndexByte(in[c.seen:], '\n') < 0 && len(in) <= limits.HeadBytes && !c.conn.EOF() {
 		c.seen = len(in)
 		return false
@@ -136,8 +138,12 @@ func (c *H1) incomplete(have int) {
 		c.close(false)
 		return
 	}
-	if c.seen == 0 && c.requests > 0 {
-		c.entry.Local.Loop.Arm(&c.readTimer, c.entry.Settings.HeaderTimeout)
+	if c.seen == 0 {
+		loop, limit := c.entry.Local.Loop, c.entry.Settings.HeaderTimeout
+		if c.requests == 0 {
+			limit -= loop.Now().Sub(c.accepted) // the first head has been awaited since then
+		}
+		loop.Arm(&c.readTimer, max(limit, 0))
 	}
 	c.seen = have
 }
@@ -316,7 +322,7 @@ func (c *H1) next() {
 		c.close(true) // after a response that did not say so
 		return
 	}
-	c.entry.Conns.pushIdle(c)
+	c.entry.Conns.move(c, phaseIdle)
 	c.entry.Local.Loop.Arm(&c.readTimer, c.entry.Settings.IdleTimeout)
 	if c.paused {
 		c.paused = false
@@ -346,13 +352,10 @@ func (c *H1) abort() {
 // gone forgets the connection.
 func (c *H1) gone() {
 	s := c.entry.Conns
-	if c.phase == phaseIdle {
-		s.removeIdle(c)
-	}
+	s.roll(c.phase).remove(c)
 	c.phase = phaseClosed
 	c.entry.Local.Loop.Stop(&c.readTimer)
 	c.entry.Local.Loop.Stop(&c.writeTimer)
-	s.all--
 	c.entry.Meter.Closed()
 	if c.entry.OnClosed != nil {
 		c.entry.OnClosed()

@@ -28,7 +28,7 @@ func TestContentClock(t *testing.T) {
 
 func TestPhasesHaveNames(t *testing.T) {
 	seen := map[string]bool{}
-	for p := phaseIdle; p <= phaseClosed; p++ {
+	for p := phaseFresh; p <= phaseClosed; p++ {
 		if name := p.String(); name == "" || seen[name] {
 			t.Errorf("phase %d is %q", p, name)
 		} else {
