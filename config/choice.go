@@ -30,9 +30,35 @@ const (
 	Weighted   Strategy = "weighted"    // in turn by weight, smoothly
 	LeastConn  Strategy = "least_conn"  // the one with the fewest requests running
 	Random     Strategy = "random"      // by chance
+
+	// ConsistentHash is not among the words yet.
+	ConsistentHash Strategy = "consistent_hash" // the same one for requests that have LoadBalancer.HashOn in common
 )
 
 func (Strategy) words() []Strategy { return []Strategy{RoundRobin, Weighted, LeastConn, Random} }
+
+// SameSite is whether requests that other sites cause carry a cookie.
+type SameSite string
+
+// Values of the attribute of the same name.
+const (
+	SameSiteLax    SameSite = "lax"    // those that follow a link do
+	SameSiteStrict SameSite = "strict" // none does
+	SameSiteNone   SameSite = "none"   // all do
+)
+
+func (SameSite) words() []SameSite { return []SameSite{SameSiteLax, SameSiteStrict, SameSiteNone} }
+
+// HealthType is what a health check does.
+type HealthType string
+
+// Checks.
+const (
+	HealthHTTP HealthType = "http" // sends a request
+	HealthTCP  HealthType = "tcp"  // opens a connection
+)
+
+func (HealthType) words() []HealthType { return []HealthType{HealthHTTP, HealthTCP} }
 
 // Multiplex is whether requests of many clients share a connection to a server.
 type Multiplex string

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -27,6 +29,9 @@ func (s sectionValue) load(l *loader, at site, n *yaml.Node) {
 		return
 	}
 	o := s.object
+	if o.one && len(entries) != 1 {
+		l.notOne(at, entries, o)
+	}
 	given := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		k := o.find(e.key.Value)
@@ -57,7 +62,11 @@ type optionalValue[T any, P pointerTo[T]] struct{ dst *P }
 
 func (o optionalValue[T, P]) reset() { *o.dst = nil }
 
-func (o optionalValue[T, P]) shape() shape { return section(P(new(T))).shape() }
+func (o optionalValue[T, P]) shape() shape {
+	form := section(P(new(T))).shape()
+	form.optional = true
+	return form
+}
 
 func (o optionalValue[T, P]) load(l *loader, at site, n *yaml.Node) {
 	*o.dst = new(T)
@@ -108,7 +117,7 @@ func (b byNameValue[T, P]) load(l *loader, at site, n *yaml.Node) {
 	}
 }
 
-// maxName is the longest name of an entry point, service, or router.
+// maxName is the longest name of an entry point, service, router or middleware.
 const maxName = 100
 
 // isName reports whether s can name things: in key paths, metrics and logs it stands without quotes.
@@ -119,22 +128,35 @@ func isName(s string) bool {
 
 // list is a list of what element describes.
 func list[T any](dst *[]T, atLeast int, element func(*T) value) value {
-	return listValue[T]{dst, atLeast, element}
+	return listValue[T]{dst, nil, atLeast, element}
+}
+
+// listOr is list with a default.
+func listOr[T any](dst *[]T, first []T, element func(*T) value) value {
+	return listValue[T]{dst, first, 0, element}
 }
 
 type listValue[T any] struct {
 	dst     *[]T
+	first   []T // the default
 	atLeast int
 	element func(*T) value
 }
 
-func (v listValue[T]) reset() { *v.dst = nil }
+func (v listValue[T]) reset() { *v.dst = slices.Clone(v.first) }
 
 func (v listValue[T]) shape() shape {
 	element := v.element(new(T))
 	form := shape{kind: kindList, expected: "a list", element: element, atLeast: v.atLeast}
 	if v.atLeast > 0 {
 		form.expected += " with at least one element"
+	}
+	if v.first != nil {
+		words := make([]string, len(v.first))
+		for i, e := range v.first {
+			words[i] = fmt.Sprint(e)
+		}
+		form.initial = words
 	}
 	return form
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"math"
 	"strings"
-	"time"
 )
 
 // Config is one configuration file, checked, with defaults in the place of what it leaves out. Names are unique keys
@@ -12,8 +11,12 @@ type Config struct {
 	EntryPoints map[string]*EntryPoint // at least one
 	Services    map[string]*Service
 	Routers     map[string]*Router
+	Middlewares map[string]*Middleware
 	Metrics     *Metrics   // nil: no metrics are served
 	AccessLog   *AccessLog // nil: no access log
+	Admin       *Admin     // nil: no status page and API
+	Limits      Limits
+	Reload      Reload
 	Shutdown    Shutdown
 	Log         Log
 
@@ -24,13 +27,17 @@ type Config struct {
 // Position is where the file gives the value of a key path such as "routers.api.rule" or "services.api.servers[0].url".
 // A key that the file leaves out has the position of the nearest key above it.
 func (c *Config) Position(keyPath string) Position {
+	return nearestPosition(c.file, c.positions, keyPath)
+}
+
+func nearestPosition(file string, positions map[string]Position, keyPath string) Position {
 	for keyPath != "" {
-		if p, ok := c.positions[keyPath]; ok {
+		if p, ok := positions[keyPath]; ok {
 			return p
 		}
 		keyPath = keyPath[:max(strings.LastIndexAny(keyPath, ".["), 0)]
 	}
-	return Position{File: c.file, Line: 1, Column: 1}
+	return Position{File: file, Line: 1, Column: 1}
 }
 
 func (c *Config) keys(o *object) {
@@ -38,9 +45,14 @@ func (c *Config) keys(o *object) {
 		"Where the proxy listens. A router without a list of entry points is on all of them.")
 	o.key("services", byName(&c.Services, 0), "Groups of servers that requests are forwarded to.")
 	o.key("routers", byName(&c.Routers, 0), "Which requests go to which service. A request that no rule matches gets 404.")
+	o.key("middlewares", byName(&c.Middlewares, 0),
+		"What is done to the requests of the routers that name one. Each has exactly one kind, whose keys are below.")
 	o.key("metrics", optional(&c.Metrics), "Prometheus metrics at /metrics. Without this section none are served.")
 	o.key("access_log", optional(&c.AccessLog),
 		"One JSON object a line for every request. Without this section there is no access log.")
+	o.key("admin", optional(&c.Admin), "The status page and its API. Without this section there are none.")
+	o.key("limits", section(&c.Limits), "What the process as a whole may use.")
+	o.key("reload", section(&c.Reload), "How a changed file comes into force.")
 	o.key("shutdown", section(&c.Shutdown), "What happens on SIGTERM and SIGINT.")
 	o.key("log", section(&c.Log), "The log of the proxy itself, on standard error.")
 }
@@ -64,7 +76,7 @@ func (r *Router) keys(o *object) {
 		"which requests, in the rule language: `Host`, `PathPrefix`, `Header` and others with `&&`, `||`, `!`")
 	o.require("service", text(&r.Service, "", "the name of a service"), "where they go")
 	o.key("middlewares", list(&r.Middlewares, 0, name("the name of a middleware")),
-		"what is done to them on the way; must be empty in this version")
+		"what is done to them on the way, in this order; one of a kind at most")
 	o.key("priority", integer(&r.Priority, 0, math.MinInt, maxPriority),
 		"the router of highest priority wins, then the first by name; 0: the length of the rule")
 }
@@ -99,16 +111,6 @@ func (a *AccessLog) keys(o *object) {
 	o.key("format", choice(&a.Format, AccessLogJSON), "how a line is written")
 	o.key("fields", switches(&a.Fields, accessFields), "`name: false` leaves a field out; every field is on otherwise")
 	o.key("sample", number(&a.Sample, 1, 0, 1), "share of the requests that are logged: 1 for all, 0.01 for one in a hundred")
-}
-
-// Shutdown is how the process ends.
-type Shutdown struct {
-	DrainTimeout time.Duration
-}
-
-func (s *Shutdown) keys(o *object) {
-	o.key("drain_timeout_seconds", seconds(&s.DrainTimeout, 30, 0, daySeconds),
-		"how long running requests may take to end before they are cut off")
 }
 
 // Log is the log of the proxy itself.

@@ -11,6 +11,7 @@ type keyed interface {
 // object is the description of one mapping.
 type object struct {
 	members []key
+	one     bool // the keys are alternatives: the file gives one of them
 }
 
 // key is one key of a mapping.
@@ -69,9 +70,11 @@ type kind uint8
 const (
 	kindMapping  kind = iota + 1 // a mapping with known keys: shape.object
 	kindByName                   // a mapping from names that the user chooses: shape.element
+	kindFields                   // a mapping from field names to field values
 	kindSwitches                 // a mapping from known names, shape.words, to booleans
 	kindList                     // a list: shape.element
 	kindText
+	kindStatus // a text, or an integer from shape.min to shape.max
 	kindInteger
 	kindNumber
 	kindBoolean
@@ -79,7 +82,7 @@ const (
 
 // String is how messages and the schema call the form.
 func (k kind) String() string {
-	return [...]string{"?", "object", "object", "object", "array", "string", "integer", "number", "boolean"}[k]
+	return [...]string{"?", "object", "object", "object", "object", "array", "string", "integer", "integer", "number", "boolean"}[k]
 }
 
 // shape describes a value: all that messages, the schema and the reference say of it.
@@ -88,9 +91,10 @@ type shape struct {
 	expected string   // what a message says was expected
 	initial  any      // the default as the file would have it; nil when there is none
 	object   *object  // kindMapping
-	element  value    // kindByName and kindList
+	optional bool     // kindMapping: to leave it out is not the same as to give it without keys
+	element  value    // kindByName, kindFields and kindList
 	words    []string // kindSwitches, and kindText when these are the only values
-	pattern  string   // kindText: a regular expression, empty for any
+	pattern  string   // kindText and kindStatus: a regular expression, empty for any
 	atLeast  int      // kindByName and kindList: fewest elements
-	min, max any      // kindInteger and kindNumber
+	min, max any      // kindInteger, kindStatus and kindNumber
 }

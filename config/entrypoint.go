@@ -43,6 +43,8 @@ type HTTP struct {
 	MaxBodyBytes             int64 // 0: no limit
 	MaxRequestsPerConnection int64 // 0: no limit
 	AliasHeaders             AliasHeaders
+	TunnelIdleTimeout        time.Duration // silence in both directions
+	UpgradeProtocols         []string      // in lower case; may be empty
 }
 
 func (h *HTTP) keys(o *object) {
@@ -67,6 +69,10 @@ func (h *HTTP) keys(o *object) {
 		"a connection is closed after so many requests; 0: no limit")
 	o.key("alias_headers", choice(&h.AliasHeaders, AliasDrop),
 		"fields whose name, with `_` or `.` read as `-`, is one the proxy sets or trusts: left out, refused with 400, or kept")
+	o.key("tunnel_idle_timeout_seconds", seconds(&h.TunnelIdleTimeout, 3600, 1, daySeconds),
+		"longest silence, in both directions, of a connection that has turned to another protocol")
+	o.key("upgrade_protocols", listOr(&h.UpgradeProtocols, []string{"websocket"}, upgradeProtocol),
+		"protocols that connections may turn to; a request for any other is treated as if it had not asked")
 }
 
 // ForwardedHeaders is whose X-Forwarded-* and Forwarded fields are kept. Those of others are replaced.

@@ -62,6 +62,22 @@ func (l *loader) failAt(pos Position, at site, format string, args ...any) {
 	}
 }
 
+// wrong tells of a key that does not go with others, where the file gives it or else the nearest key above it.
+func (l *loader) wrong(path, format string, args ...any) {
+	l.failAt(nearestPosition(l.file, l.positions, path), site{path: path}, format, args...)
+}
+
+// given reports whether the file gives the key.
+func (l *loader) given(path string) bool {
+	_, ok := l.positions[path]
+	return ok
+}
+
+// refused reports whether a fault of the key has been told: what was loaded is not what the file says.
+func (l *loader) refused(path string) bool {
+	return slices.ContainsFunc(l.errs, func(e Error) bool { return e.Key == path })
+}
+
 // load loads the value of an entry. A mapping or list has the position of its key, which tells more than that of its
 // first element; anything else has its own. at comes with the position of what is around it, which a null in a list
 // keeps: YAML gives it that of whatever comes next.
@@ -193,6 +209,8 @@ func (k kind) takes(tag string) bool {
 	switch k {
 	case kindText:
 		return tag == "!!str" || tag == "!!timestamp"
+	case kindStatus:
+		return tag == "!!int" || tag == "!!str"
 	case kindInteger:
 		return tag == "!!int"
 	case kindNumber:
@@ -215,6 +233,17 @@ func (l *loader) unknownKey(at site, e entry, o *object) {
 		slices.Sort(names)
 		l.failAt(l.position(e.key), at, "unknown key, expected one of %s", strings.Join(names, ", "))
 	}
+}
+
+// notOne tells of a mapping of alternatives that has none of them, or more than one.
+func (l *loader) notOne(at site, entries []entry, o *object) {
+	expected := "exactly one of " + strings.Join(o.names(), ", ")
+	if len(entries) == 0 {
+		l.fail(at, "expected %s, got none", expected)
+		return
+	}
+	second := entries[1].key
+	l.failAt(l.position(second), at.key(second.Value), "a second kind beside %s, expected %s", entries[0].key.Value, expected)
 }
 
 // longest is how many characters of a text a message shows.

@@ -35,7 +35,11 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, 
 		top.load(l, site{pos: l.position(root)}, resolve(root))
 	}
 	l.checkAddresses(c)
+	l.checkServices(c)
+	l.checkMiddlewares(c)
 	l.checkRouters(c)
+	l.checkAdmin(c)
+	l.checkShutdown(c)
 	if len(l.errs) > 0 {
 		l.errs.Sort()
 		return nil, l.errs
@@ -44,7 +48,7 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, 
 	return c, nil
 }
 
-// complete gives routers without a list of entry points those of HTTP.
+// complete puts in the defaults that depend on other keys.
 func (c *Config) complete() {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(c.EntryPoints)) {
@@ -57,6 +61,9 @@ func (c *Config) complete() {
 			r.EntryPoints = all
 		}
 	}
+	if c.Shutdown.TunnelTimeout == unset {
+		c.Shutdown.TunnelTimeout = c.Shutdown.DrainTimeout
+	}
 }
 
 // checkAddresses tells of addresses that more than one listener is to have. Port 0 is another port each time.
@@ -67,6 +74,9 @@ func (l *loader) checkAddresses(c *Config) {
 	}
 	if c.Metrics != nil {
 		listeners["metrics.address"] = c.Metrics.Address
+	}
+	if c.Admin != nil {
+		listeners["admin.address"] = c.Admin.Address
 	}
 	paths := slices.SortedFunc(maps.Keys(listeners), func(a, b string) int {
 		return cmp.Or(comparePositions(l.positions[a], l.positions[b]), strings.Compare(a, b))
@@ -97,6 +107,7 @@ func (l *loader) checkRouters(c *Config) {
 		if _, ok := c.Services[r.Service]; !ok && r.Service != "" {
 			l.unknownName(path+".service", "service", r.Service, slices.Sorted(maps.Keys(c.Services)))
 		}
+		l.checkRouterMiddlewares(path, c, r)
 	}
 }
 
@@ -105,5 +116,5 @@ func (l *loader) unknownName(path, what, name string, known []string) {
 	if near := nearest(name, known); near != "" {
 		hint = fmt.Sprintf(", did you mean %q?", near)
 	}
-	l.failAt(l.positions[path], site{path: path}, "unknown %s %q%s", what, name, hint)
+	l.wrong(path, "unknown %s %q%s", what, name, hint)
 }

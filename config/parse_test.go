@@ -55,12 +55,13 @@ metrics: {address: "localhost:9100"}
 			HeaderTimeout: 10 * time.Second, BodyIdleTimeout: 30 * time.Second, BodyMinBytesPerSecond: 240,
 			BodyGrace: 10 * time.Second, IdleTimeout: 75 * time.Second, WriteTimeout: time.Minute,
 			MaxHeadBytes: 16384, MaxHeaders: 100, AliasHeaders: AliasDrop,
+			TunnelIdleTimeout: time.Hour, UpgradeProtocols: []string{"websocket"},
 		},
 	}); !reflect.DeepEqual(got, want) {
 		t.Errorf("entry point\n got %+v\nwant %+v", got, want)
 	}
 	if got, want := c.Services["api"], (&Service{
-		LoadBalancer: LoadBalancer{Strategy: RoundRobin},
+		LoadBalancer: LoadBalancer{Strategy: RoundRobin, HashOn: HashOn{Kind: HashClientIP}, PanicThreshold: 10},
 		Servers:      []Server{{URL: ServerURL{Address{Host: "10.0.0.1", Port: 8000}}, Weight: 1}},
 		Timeouts: Timeouts{Connect: 3 * time.Second, Request: time.Minute, ResponseIdle: time.Minute,
 			Queue: time.Second},
@@ -80,18 +81,21 @@ metrics: {address: "localhost:9100"}
 	if got, want := c.Metrics.Address, (Address{Host: "localhost", Port: 9100}); got != want {
 		t.Errorf("metrics %v, want %v", got, want)
 	}
-	if c.Shutdown.DrainTimeout != 30*time.Second || c.Log != (Log{LogInfo, LogText}) {
-		t.Errorf("shutdown %+v, log %+v", c.Shutdown, c.Log)
+	if got, want := c.Shutdown, (Shutdown{30 * time.Second, 5 * time.Second, 30 * time.Second}); got != want {
+		t.Errorf("shutdown %+v, want %+v", got, want)
+	}
+	if c.Log != (Log{LogInfo, LogText}) || c.Limits != (Limits{}) || c.Reload != (Reload{true, time.Hour}) {
+		t.Errorf("log %+v, limits %+v, reload %+v", c.Log, c.Limits, c.Reload)
 	}
 }
 
 func TestSectionsLeftOut(t *testing.T) {
 	c := mustParse(t, minimal)
-	if c.Metrics != nil || c.AccessLog != nil {
-		t.Errorf("metrics %v and access log %v without their sections, want nil", c.Metrics, c.AccessLog)
+	if c.Metrics != nil || c.AccessLog != nil || c.Admin != nil {
+		t.Errorf("metrics %v, access log %v and admin %v without their sections, want nil", c.Metrics, c.AccessLog, c.Admin)
 	}
-	if c.Services == nil || c.Routers == nil || len(c.Services)+len(c.Routers) != 0 {
-		t.Errorf("services %v, routers %v, want empty maps", c.Services, c.Routers)
+	if c.Services == nil || c.Routers == nil || c.Middlewares == nil || len(c.Services)+len(c.Routers)+len(c.Middlewares) != 0 {
+		t.Errorf("services %v, routers %v, middlewares %v, want empty maps", c.Services, c.Routers, c.Middlewares)
 	}
 }
 

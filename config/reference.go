@@ -22,12 +22,16 @@ func Reference() []byte {
 	return []byte(b.String())
 }
 
-// rows writes a row for each key of o, those of the mappings inside it under their paths.
+// rows writes a row for each key of o, those of the mappings inside it under their paths. A mapping has a row of its own
+// where leaving it out means something.
 func rows(b *strings.Builder, prefix string, o *object) {
 	for _, k := range o.members {
 		form := k.value.shape()
 		path := prefix + k.name
 		if form.kind == kindMapping {
+			if form.optional {
+				fmt.Fprintf(b, "| `%s` | %s |  | %s |\n", path, form.expected, cell(k.doc))
+			}
 			rows(b, path+".", form.object)
 			continue
 		}

@@ -82,7 +82,7 @@ func boolean(dst *bool, first bool) value {
 }
 
 // integer is a decimal integer from low to high.
-func integer[T int | int64](dst *T, first, low, high T) value {
+func integer[T int | int64 | uint16](dst *T, first, low, high T) value {
 	form := integerShape(int64(first), int64(low), int64(high))
 	return scalar[T]{dst, first, form, func(s string) (T, error) {
 		v, err := parseInteger(s, int64(low), int64(high))
@@ -96,6 +96,13 @@ func milliseconds(dst *time.Duration, first, low, high int64) value {
 
 func seconds(dst *time.Duration, first, low, high int64) value {
 	return duration(dst, time.Second, first, low, high)
+}
+
+// withoutDefault is the scalar v with no default to tell of: left is what stays where the file gives nothing.
+func withoutDefault[T any](v value, left T) value {
+	s := v.(scalar[T])
+	s.first, s.form.initial = left, nil
+	return s
 }
 
 // duration is an integer that counts a unit; first, low and high count it too.

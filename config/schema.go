@@ -17,9 +17,9 @@ type schema struct {
 	PropertyNames        *schema            `json:"propertyNames,omitempty"`
 	AdditionalProperties any                `json:"additionalProperties,omitempty"` // false or *schema
 	MinProperties        int                `json:"minProperties,omitempty"`
+	MaxProperties        int                `json:"maxProperties,omitempty"`
 	Items                *schema            `json:"items,omitempty"`
 	MinItems             int                `json:"minItems,omitempty"`
-	MaxItems             *int               `json:"maxItems,omitempty"`
 	Enum                 []string           `json:"enum,omitempty"`
 	Pattern              string             `json:"pattern,omitempty"`
 	MaxLength            int                `json:"maxLength,omitempty"`
@@ -38,7 +38,7 @@ const (
 
 // Schema is the JSON Schema of the configuration file, for editors. It ends with a line feed.
 func Schema() []byte {
-	root := schemaOf(site{}, section(new(Config)))
+	root := schemaOf(section(new(Config)))
 	root.Dialect = "https://json-schema.org/draft/2020-12/schema"
 	root.Title = "Traffic Management configuration"
 	root.Definitions = map[string]*schema{
@@ -54,27 +54,30 @@ func Schema() []byte {
 	return b.Bytes()
 }
 
-func schemaOf(at site, v value) *schema {
+func schemaOf(v value) *schema {
 	form := v.shape()
 	s := &schema{Default: form.initial}
 	switch form.kind {
 	case kindMapping:
-		members(at, s, form.object)
+		members(s, form.object)
 	case kindSwitches:
-		members(at, s, describe(v.(switchesValue)))
+		members(s, describe(v.(switchesValue)))
 	case kindByName:
 		s.Type = orNull(form)
 		s.PropertyNames = &schema{Pattern: `^[A-Za-z0-9_.-]+$`, MaxLength: maxName}
-		s.AdditionalProperties = schemaOf(at.name("*"), form.element)
+		s.AdditionalProperties = schemaOf(form.element)
 		s.MinProperties = form.atLeast
+	case kindFields:
+		s.Type = orNull(form)
+		s.PropertyNames = &schema{Pattern: "^" + tokenPattern + "$"}
+		s.AdditionalProperties = schemaOf(form.element)
 	case kindList:
 		s.Type = orNull(form)
 		s.MinItems = form.atLeast
-		if valueNotYet(at.index(0).pattern, "") {
-			s.MaxItems = new(int)
-			break
-		}
-		s.Items = schemaOf(at.index(0), form.element)
+		s.Items = schemaOf(form.element)
+	case kindStatus:
+		code := &schema{Type: "integer", Minimum: form.min, Maximum: form.max}
+		s.AnyOf = []*schema{code, {Type: "string", Pattern: form.pattern}, {Ref: substitutionRef}}
 	case kindText:
 		direct := &schema{Type: "string", Enum: form.words, Pattern: form.pattern}
 		s.AnyOf = []*schema{direct, {Ref: substitutionRef}}
@@ -93,11 +96,11 @@ func orNull(form shape) any {
 	return []string{form.kind.String(), "null"}
 }
 
-func members(at site, s *schema, o *object) {
+func members(s *schema, o *object) {
 	s.AdditionalProperties = false
 	s.Properties = make(map[string]*schema, len(o.members))
 	for _, k := range o.members {
-		p := schemaOf(at.key(k.name), k.value)
+		p := schemaOf(k.value)
 		p.Description = k.doc
 		s.Properties[k.name] = p
 		if k.required {
@@ -105,7 +108,10 @@ func members(at site, s *schema, o *object) {
 		}
 	}
 	s.Type = []string{kindMapping.String(), "null"}
-	if len(s.Required) > 0 {
+	if o.one {
+		s.MinProperties, s.MaxProperties = 1, 1
+	}
+	if len(s.Required) > 0 || o.one {
 		s.Type = kindMapping.String()
 	}
 }

@@ -1,48 +1,47 @@
 package config
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
 // Service is a group of servers that share the requests sent to it.
 type Service struct {
-	LoadBalancer   LoadBalancer
-	Servers        []Server // at least one
-	Timeouts       Timeouts
-	Pool           Pool
-	PassHostHeader bool // the request's Host goes to the server; otherwise the server's own name does
+	LoadBalancer     LoadBalancer
+	Servers          []Server          // at least one, not all of them backups
+	HealthCheck      *HealthCheck      // nil: servers are taken to be healthy
+	OutlierDetection *OutlierDetection // nil: servers that fail stay in use
+	Timeouts         Timeouts
+	Pool             Pool
+	PassHostHeader   bool // the request's Host goes to the server; otherwise the server's own name does
 }
 
 func (s *Service) keys(o *object) {
 	o.key("load_balancer", section(&s.LoadBalancer), "How requests are shared out.")
 	o.require("servers", list(&s.Servers, 1, func(v *Server) value { return section(v) }), "at least one")
+	o.key("health_check", optional(&s.HealthCheck), "Asks the servers whether they work. Without this section they are not asked.")
+	o.key("outlier_detection", optional(&s.OutlierDetection),
+		"Leaves out servers that fail requests, for a while. Without this section they stay in use.")
 	o.key("timeouts", section(&s.Timeouts), "How long servers may take.")
 	o.key("pool", section(&s.Pool), "Connections kept open to the servers.")
 	o.key("pass_host_header", boolean(&s.PassHostHeader, true),
 		"servers see the `Host` of the client; with `false` that of their own URL")
 }
 
-// LoadBalancer is how a service shares out its requests.
-type LoadBalancer struct {
-	Strategy Strategy
-}
-
-func (b *LoadBalancer) keys(o *object) {
-	o.key("strategy", choice(&b.Strategy, RoundRobin),
-		"in turn, in turn by weight, to the server with the fewest requests running, or by chance")
-}
-
 // Server is one server of a service.
 type Server struct {
 	URL    ServerURL
-	Weight int // share of the requests; 0 drains
+	Weight int  // share of the requests; 0 drains
+	Backup bool // used when no other server can be
 }
 
 func (s *Server) keys(o *object) {
 	o.require("url", serverURL(&s.URL), "where it listens; the port of `http://host` is 80")
 	o.key("weight", integer(&s.Weight, 1, 0, math.MaxUint16),
-		"its share where the strategy has weights; 0 drains it: no new requests")
+		"its share where the strategy has weights; 0 drains it: no new requests but the sticky ones")
+	o.key("backup", boolean(&s.Backup, false), "used only while no other server can be")
 }
 
 // Timeouts is how long the servers of a service may take.
@@ -77,4 +76,17 @@ func (p *Pool) keys(o *object) {
 	o.key("max_connections_per_server", integer(&p.MaxConnectionsPerServer, 0, 0, math.MaxInt32),
 		"connections to each server, idle or not; 0: no limit")
 	o.key("multiplex", choice(&p.Multiplex, MultiplexOff), "whether requests of many clients share a connection")
+}
+
+// checkServices tells of what does not go together in a service.
+func (l *loader) checkServices(c *Config) {
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+		s, path := c.Services[name], "services."+name
+		l.checkBalancer(path+".load_balancer", &s.LoadBalancer)
+		l.checkHealth(path, s)
+		primary := func(v Server) bool { return !v.Backup }
+		if len(s.Servers) > 0 && !slices.ContainsFunc(s.Servers, primary) {
+			l.wrong(path+".servers", "all of them are backups, expected one at least that is not")
+		}
+	}
 }

@@ -1,0 +1,118 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Middleware is something done to the requests of the routers that name it: one of the fields is not nil.
+type Middleware struct {
+	Retry          *Retry
+	CircuitBreaker *CircuitBreaker
+}
+
+func (m *Middleware) keys(o *object) {
+	o.one = true
+	o.key("retry", optional(&m.Retry), "Sends a request that failed to another server.")
+	o.key("circuit_breaker", optional(&m.CircuitBreaker), "Keeps requests away from servers that fail.")
+}
+
+// kind is the key of the field that is not nil; empty when the file gave none.
+func (m *Middleware) kind() string {
+	switch {
+	case m.Retry != nil:
+		return "retry"
+	case m.CircuitBreaker != nil:
+		return "circuit_breaker"
+	}
+	return ""
+}
+
+// Retry is when a request is sent again.
+type Retry struct {
+	Attempts        int // after the first
+	InitialInterval time.Duration
+	MaxInterval     time.Duration
+	BudgetPercent   int
+	OnStatus        []StatusRange // of responses that are as good as none
+	NonIdempotent   bool
+	MaxBody         int           // bytes of content kept to be sent again
+	AttemptTimeout  time.Duration // 0: that of the whole request alone
+}
+
+func (r *Retry) keys(o *object) {
+	o.require("attempts", withoutDefault(integer(&r.Attempts, 1, 1, 100), 0),
+		"most tries after the first, on another server while there is one")
+	o.key("initial_interval_ms", milliseconds(&r.InitialInterval, 100, 1, dayMillis),
+		"wait before a further try, doubled each time, and less by chance")
+	o.key("max_interval_ms", milliseconds(&r.MaxInterval, 5000, 1, dayMillis), "longest wait")
+	o.key("budget_percent", integer(&r.BudgetPercent, 20, 0, 100),
+		"most of the requests that a service has in hand that may be further tries; 3 always may")
+	o.key("on_status", statuses(&r.OnStatus, 0), "responses with these codes are not passed on while there are tries left")
+	o.key("non_idempotent", boolean(&r.NonIdempotent, false),
+		"also requests that may not be safe to repeat, such as `POST`; without it only when nothing of one was sent")
+	o.key("max_body_bytes", integer(&r.MaxBody, 64<<10, 0, 16<<20), "largest body that is kept to be sent again")
+	o.key("attempt_timeout_ms", milliseconds(&r.AttemptTimeout, 0, 0, dayMillis),
+		"from the start of a try to the head of its response; 0: as long as `timeouts.request_ms` leaves")
+}
+
+// CircuitBreaker is when a service or a server is given no requests, and when it is tried again.
+type CircuitBreaker struct {
+	FailureThreshold int           // failures in a row
+	FailureRatio     float64       // of the requests of a window; 0: off
+	MinRequests      int           // fewest requests of a window for the ratio
+	Window           time.Duration // over which the ratio is taken
+	Recovery         time.Duration
+	HalfOpenRequests int
+	StatusCodes      []StatusRange // of responses that are failures
+}
+
+func (b *CircuitBreaker) keys(o *object) {
+	o.key("failure_threshold", integer(&b.FailureThreshold, 5, 1, maxCount), "failures in a row that open it")
+	o.key("failure_ratio", number(&b.FailureRatio, 0, 0, 1), "share of failures in the window that opens it; 0: none does")
+	o.key("min_requests", integer(&b.MinRequests, 20, 1, math.MaxInt32), "requests in the window below which the share does not count")
+	o.key("window_seconds", seconds(&b.Window, 10, 1, 3600), "time over which the share is taken")
+	o.key("recovery_timeout_seconds", seconds(&b.Recovery, 30, 1, daySeconds), "how long it stays open before it lets a few through")
+	o.key("half_open_requests", integer(&b.HalfOpenRequests, 1, 1, maxCount), "how many of those must all do well to close it")
+	o.key("status_codes", statuses(&b.StatusCodes, 0, StatusRange{500, 599}),
+		"responses that are failures, as is every error of a connection")
+}
+
+// checkMiddlewares tells of keys that do not go together in a middleware.
+func (l *loader) checkMiddlewares(c *Config) {
+	for _, name := range slices.Sorted(maps.Keys(c.Middlewares)) {
+		r := c.Middlewares[name].Retry
+		if r == nil || r.MaxInterval >= r.InitialInterval {
+			continue
+		}
+		path := "middlewares." + name + ".retry"
+		l.wrong(path+".max_interval_ms", "%d is less than initial_interval_ms, %d",
+			r.MaxInterval.Milliseconds(), r.InitialInterval.Milliseconds())
+	}
+}
+
+// checkRouterMiddlewares tells of names that name nothing, and of middlewares of one kind that would both act.
+func (l *loader) checkRouterMiddlewares(path string, c *Config, r *Router) {
+	first := map[string]string{} // name of the first of each kind
+	for i, name := range r.Middlewares {
+		at := fmt.Sprintf("%s.middlewares[%d]", path, i)
+		m, ok := c.Middlewares[name]
+		switch {
+		case name == "": // told
+			continue
+		case !ok:
+			l.unknownName(at, "middleware", name, slices.Sorted(maps.Keys(c.Middlewares)))
+			continue
+		}
+		kind := m.kind()
+		if earlier, taken := first[kind]; taken && kind != "" {
+			l.wrong(at, "a second %s, after %q", strings.ReplaceAll(kind, "_", " "), earlier)
+			continue
+		}
+		first[kind] = name
+	}
+}
