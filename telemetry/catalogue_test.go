@@ -1,8 +1,11 @@
 package telemetry
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +21,8 @@ func metricsMarkdown() string {
 
 Served in the Prometheus text format at ` + "`/metrics`" + ` of ` + "`metrics.address`" + `. Each event loop counts for itself without
 locks; a scrape sums the loops and does not disturb them. Counters go on over reloads. The series of routers and services
-that a reload removed stay until the process ends.
+that a reload removed stay until the process ends; those of servers and circuit breakers end with them. telemetry/dashboard.json
+is a dashboard of these series for Grafana: import it and choose the data source.
 
 This page is made from the table in telemetry/series.go by ` + "`go test ./telemetry -run TestMetricsDoc -update`" + `.
 
@@ -54,9 +58,82 @@ garbage collector), ` + "`process_open_fds` against `process_max_fds`" + `.
 | What the proxy adds, 99th percentile | ` + "`histogram_quantile(0.99, sum by (le) (rate(traffic_added_seconds_bucket[5m])))`" + ` |
 | Part of the requests on a reused connection | ` + "`sum by (service) (rate(traffic_upstream_connection_reuses_total[5m])) / sum by (service) (rate(traffic_requests_total[5m]))`" + ` |
 | Is a loop stalled by slow work | ` + "`rate(traffic_loop_stalls_total[5m]) > 0`" + ` |
+| Which servers get no requests | ` + "`traffic_server_up == 0 or traffic_server_ejected == 1 or traffic_server_draining == 1`" + ` |
+| Which circuit breakers are open | ` + "`traffic_breaker_state == 2`" + ` |
+| Do retries run out of their budget | ` + "`rate(traffic_upstream_retries_refused_total[5m]) > 0`" + ` |
+| Is memory short | ` + "`traffic_overload_level > 0`" + ` |
 | Was the last configuration refused | ` + "`traffic_config_last_load_successful == 0`" + ` |
 `)
 	return b.String()
+}
+
+// seriesName finds the names of our series in expressions, with what histograms put behind theirs.
+var seriesName = regexp.MustCompile(`traffic_\w+`)
+
+// known reports whether the catalogue has a series that an expression may call by this name.
+func known(name string) bool {
+	return slices.ContainsFunc(catalogue[:], func(d description) bool {
+		if d.kind != histogramKind {
+			return name == d.name
+		}
+		return name == d.name+"_bucket" || name == d.name+"_sum" || name == d.name+"_count"
+	})
+}
+
+// panel is what the test wants of a panel of a dashboard.
+type panel struct {
+	ID      int
+	Type    string
+	Title   string
+	GridPos struct{ H, W, X, Y int }
+	Targets []struct{ Expr string }
+}
+
+// TestDashboard holds that each panel shows something, and only series that there are.
+func TestDashboard(t *testing.T) {
+	text, err := os.ReadFile("dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var board struct {
+		UID, Title string
+		Panels     []panel
+	}
+	if err := json.Unmarshal(text, &board); err != nil {
+		t.Fatal(err)
+	}
+	ids, used := map[int]bool{}, map[string]bool{}
+	for _, p := range board.Panels {
+		if ids[p.ID] || p.Title == "" || p.GridPos.W <= 0 || p.GridPos.X+p.GridPos.W > 24 {
+			t.Errorf("panel %d %q: an ID that was used before, no title, or no place", p.ID, p.Title)
+		}
+		ids[p.ID] = true
+		if p.Type != "row" && len(p.Targets) == 0 {
+			t.Errorf("panel %q shows nothing", p.Title)
+		}
+		for _, target := range p.Targets {
+			names := seriesName.FindAllString(target.Expr, -1)
+			for _, name := range names {
+				used[name] = true
+				if !known(name) {
+					t.Errorf("panel %q asks for %s, which is not in the catalogue", p.Title, name)
+				}
+			}
+			if len(names) == 0 && !strings.Contains(target.Expr, "process_") && !strings.Contains(target.Expr, "go_") {
+				t.Errorf("panel %q asks for no series: %q", p.Title, target.Expr)
+			}
+		}
+	}
+	for _, name := range []string{"traffic_requests_total", "traffic_added_seconds_bucket", "traffic_server_up",
+		"traffic_breaker_state", "traffic_upstream_connection_reuses_total", "traffic_loop_stalls_total",
+		"traffic_config_loads_total", "traffic_memory_used_bytes"} {
+		if !used[name] {
+			t.Errorf("no panel shows %s", name)
+		}
+	}
+	if board.UID == "" || board.Title == "" {
+		t.Error("the dashboard has no name")
+	}
 }
 
 func TestMetricsDoc(t *testing.T) {
@@ -102,6 +179,9 @@ func TestCollectIsDescribed(t *testing.T) {
 	r.Route("a", "b")
 	r.EntryPoint("e")
 	r.Service("b")
+	r.SetSource(testSource{})
+	r.ServerChanged("app", "http://a", ServerUp)
+	r.BreakerChanged("app", "", "guard", BreakerOpen)
 	strict.MustRegister(r)
 	if _, err := strict.Gather(); err != nil {
 		t.Error(err)

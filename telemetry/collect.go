@@ -9,11 +9,12 @@ import (
 )
 
 // snapshot copies what mu guards, so that a slow scrape does not hold up a reload.
-func (r *Registry) snapshot() ([]*Route, []*EntryPoint, []*Service, configState) {
+func (r *Registry) snapshot() ([]*Route, []*EntryPoint, []*Service, configState,
+	[upgradeResults]uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Collect(maps.Values(r.routes)), slices.Collect(maps.Values(r.entryPoints)),
-		slices.Collect(maps.Values(r.services)), r.config
+		slices.Collect(maps.Values(r.services)), r.config, r.upgrades
 }
 
 // scrape sends the values of one scrape. Label values are in the catalogue's order.
@@ -43,11 +44,7 @@ func (s scrape) open(id series, opened, closed uint64, label string) {
 func (s scrape) config(c configState) {
 	s.counter(configLoads, c.succeeded, loadSuccess.String())
 	s.counter(configLoads, c.failed, loadFailure.String())
-	if c.last == loadSuccess {
-		s.gauge(configLastLoadSuccessful, 1)
-	} else {
-		s.gauge(configLastLoadSuccessful, 0)
-	}
+	s.gauge(configLastLoadSuccessful, truth(c.last == loadSuccess))
 	if c.succeeded > 0 {
 		s.gauge(configLastSuccess, float64(c.lastSuccess.UnixMilli())/1e3)
 	}
@@ -75,6 +72,11 @@ func (s scrape) entryPoint(e *EntryPoint, kinds []string) {
 	opened := e.sum(func(s *EntryPointShard) *counter { return &s.opened })
 	s.counter(entryPointConnections, opened, e.name)
 	s.open(entryPointOpenConnections, opened, closed, e.name)
+	tunnelsClosed := e.sum(func(s *EntryPointShard) *counter { return &s.tunnelsClosed })
+	tunnelsOpened := e.sum(func(s *EntryPointShard) *counter { return &s.tunnelsOpened })
+	s.counter(entryPointTunnels, tunnelsOpened, e.name)
+	s.open(entryPointOpenTunnels, tunnelsOpened, tunnelsClosed, e.name)
+	s.counter(entryPointRefused, e.sum(func(s *EntryPointShard) *counter { return &s.refused }), e.name)
 	for i, kind := range kinds {
 		if kind != "" {
 			n := e.sum(func(s *EntryPointShard) *counter { return &s.errors[i] })
@@ -90,6 +92,7 @@ func (s scrape) service(v *Service, kinds []string) {
 	s.open(upstreamOpenConnections, opened, closed, v.name)
 	s.counter(upstreamReuses, v.sum(func(s *ServiceShard) *counter { return &s.reused }), v.name)
 	s.counter(upstreamRetries, v.sum(func(s *ServiceShard) *counter { return &s.retries }), v.name)
+	s.counter(upstreamRetriesRefused, v.sum(func(s *ServiceShard) *counter { return &s.retriesRefused }), v.name)
 	for i, kind := range kinds {
 		if kind != "" {
 			n := v.sum(func(s *ServiceShard) *counter { return &s.errors[i] })
@@ -106,6 +109,7 @@ func (s scrape) loop(index int, l *LoopShard) {
 	s.counter(loopStalls, l.stalls.load(), loop)
 	s.counter(loopAcceptPauses, l.acceptPauses.load(), loop)
 	s.counter(loopShed, l.shed.load(), loop)
+	s.counter(loopShedUpstream, l.shedUpstream.load(), loop)
 	s.counter(loopPanics, l.panics.load(), loop)
 }
 
@@ -113,4 +117,59 @@ func (s scrape) accessLog(c *LogCounts) {
 	s.counter(accessLogLines, c.written.Load())
 	s.counter(accessLogDropped, c.dropped.Load())
 	s.counter(accessLogWriteErrors, c.writeErrors.Load())
+}
+
+// now sends what a source says.
+func (s scrape) now(r *Registry, source Source) {
+	inUse := map[[2]string]bool{}
+	source.Servers(func(v *ServerSample) {
+		key := [2]string{valid(v.Service), valid(v.Server)}
+		if !inUse[key] { // the library refuses the whole scrape for a series that comes twice
+			inUse[key] = true
+			s.server(key[0], key[1], v)
+		}
+	})
+	breakers := map[changeKey]bool{}
+	source.Breakers(func(b BreakerSample) {
+		key := changeKey{valid(b.Service), valid(b.Server), valid(b.Breaker), ""}
+		inUse[[2]string{key.service, key.server}] = true
+		if !breakers[key] {
+			breakers[key] = true
+			s.gauge(breakerState, float64(b.State), key.service, key.server, key.breaker)
+		}
+	})
+	for k, n := range r.changesOf(inUse) {
+		if k.breaker == "" {
+			s.counter(serverChanges, n, k.service, k.server, k.to)
+		} else {
+			s.counter(breakerChanges, n, k.service, k.server, k.breaker, k.to)
+		}
+	}
+	s.process(source.Process())
+}
+
+func (s scrape) server(service, name string, v *ServerSample) {
+	s.gauge(serverUp, truth(v.Up), service, name)
+	s.gauge(serverEjected, truth(v.Ejected), service, name)
+	s.gauge(serverDraining, truth(v.Draining), service, name)
+	s.gauge(serverWeight, v.Weight, service, name)
+	s.gauge(serverInFlight, float64(v.InFlight), service, name)
+	s.gauge(serverOpenConnections, float64(v.Open), service, name)
+	s.gauge(serverIdleConnections, float64(v.Idle), service, name)
+}
+
+func (s scrape) process(p ProcessSample) {
+	s.gauge(oldSnapshots, float64(p.OldSnapshots))
+	s.gauge(overloadLevel, float64(p.Overload))
+	s.gauge(memoryUsed, float64(p.MemoryUsed))
+	s.gauge(memoryLimit, float64(p.MemoryLimit))
+	s.counter(invariantsBroken, p.InvariantsBroken)
+}
+
+// truth is a condition as a gauge.
+func truth(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
 }

@@ -34,9 +34,12 @@ type Record struct {
 	BytesIn  uint64
 	BytesOut uint64
 
-	Duration time.Duration // first byte of the request to last byte of the response
-	Upstream time.Duration // the part spent waiting for the server
-	Added    time.Duration // the rest
+	Duration  time.Duration // first byte of the request to last byte of the response
+	Upstream  time.Duration // the part spent waiting for the server
+	Queue     time.Duration // of the last attempt: waiting for a connection to become free
+	Connect   time.Duration // of the last attempt: opening one; 0 on one that was open
+	FirstByte time.Duration // of the last attempt: from the request's head to the response's
+	Added     time.Duration // Duration without Upstream
 }
 
 // fieldSet is a set of the fields of a line.
@@ -56,6 +59,9 @@ const (
 	fieldBytesOut
 	fieldDuration
 	fieldUpstream
+	fieldQueue
+	fieldConnect
+	fieldFirstByte
 	fieldAdded
 	fieldRouter
 	fieldService
@@ -70,8 +76,8 @@ const (
 
 // fieldNames are the names of the fields in the configuration and in a line, in the order of the bits.
 var fieldNames = [...]string{"time", "client", "method", "host", "path", "query", "protocol", "status", "bytes_in",
-	"bytes_out", "duration_us", "upstream_us", "added_us", "router", "service", "server", "request_id", "user_agent",
-	"referer", "retries", "error"}
+	"bytes_out", "duration_us", "upstream_us", "queue_us", "connect_us", "first_byte_us", "added_us", "router", "service",
+	"server", "request_id", "user_agent", "referer", "retries", "error"}
 
 // compileFields makes the set of fields to log. A name that is not in the map is in the set.
 func compileFields(wanted map[string]bool) (fieldSet, error) {
@@ -176,6 +182,15 @@ func (f *lineFormat) appendOutcome(dst []byte, r *Record) []byte {
 	}
 	if f.fields&fieldUpstream != 0 {
 		dst = appendInt(append(dst, `"upstream_us":`...), r.Upstream.Microseconds())
+	}
+	if f.fields&fieldQueue != 0 {
+		dst = appendInt(append(dst, `"queue_us":`...), r.Queue.Microseconds())
+	}
+	if f.fields&fieldConnect != 0 {
+		dst = appendInt(append(dst, `"connect_us":`...), r.Connect.Microseconds())
+	}
+	if f.fields&fieldFirstByte != 0 {
+		dst = appendInt(append(dst, `"first_byte_us":`...), r.FirstByte.Microseconds())
 	}
 	if f.fields&fieldAdded != 0 {
 		dst = appendInt(append(dst, `"added_us":`...), r.Added.Microseconds())

@@ -36,6 +36,9 @@ func fullRecord() *Record {
 		BytesOut:  34567,
 		Duration:  1234567 * time.Microsecond,
 		Upstream:  1234000 * time.Microsecond,
+		Queue:     31 * time.Microsecond,
+		Connect:   420 * time.Microsecond,
+		FirstByte: 1233500 * time.Microsecond,
 		Added:     567 * time.Microsecond,
 	}
 }
@@ -69,7 +72,7 @@ func TestLineText(t *testing.T) {
 	want := `{"time":"2025-03-04T04:06:07.089012Z","client":"203.0.113.9:50123","method":"GET",` +
 		`"host":"shop.example.com","path":"/api/v1/products/8237462","query":"fields=name,price&lang=en",` +
 		`"protocol":"HTTP/1.1","status":504,"bytes_in":12,"bytes_out":34567,"duration_us":1234567,` +
-		`"upstream_us":1234000,"added_us":567,"router":"shop-api","service":"products",` +
+		`"upstream_us":1234000,"queue_us":31,"connect_us":420,"first_byte_us":1233500,"added_us":567,"router":"shop-api","service":"products",` +
 		`"server":"http://10.0.0.12:8080","request_id":"0192f0c1-7d2e-7c3b-9a60-5f1d2c3b4a59",` +
 		`"user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",` +
 		`"referer":"https://shop.example.com/catalogue","retries":1,"error":"timeout"}` + "\n"

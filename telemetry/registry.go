@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,11 +23,15 @@ type Registry struct {
 	log      *LogCounts
 	handler  http.Handler
 
+	source atomic.Pointer[Source] // nil before SetSource
+
 	mu          sync.Mutex // guards what follows; never taken by a loop
 	routes      map[routeKey]*Route
 	entryPoints map[string]*EntryPoint
 	services    map[string]*Service
+	changes     map[changeKey]uint64
 	config      configState
+	upgrades    [upgradeResults]uint64
 }
 
 // routeKey identifies a Route.
@@ -78,13 +82,14 @@ func New(loops int, version string, kinds []string) *Registry {
 	}
 	r := &Registry{
 		numLoops:    loops,
-		version:     strings.ToValidUTF8(version, "\ufffd"),
+		version:     valid(version),
 		kinds:       append([]string(nil), kinds...),
 		loops:       newPerLoop[LoopShard](loops),
 		log:         new(LogCounts),
 		routes:      make(map[routeKey]*Route),
 		entryPoints: make(map[string]*EntryPoint),
 		services:    make(map[string]*Service),
+		changes:     make(map[changeKey]uint64),
 	}
 	r.handler = newHandler(r)
 	return r
@@ -92,7 +97,7 @@ func New(loops int, version string, kinds []string) *Registry {
 
 // Route returns the series of this router and service; the same pair always gets the same.
 func (r *Registry) Route(router, service string) *Route {
-	key := routeKey{strings.ToValidUTF8(router, "\ufffd"), strings.ToValidUTF8(service, "\ufffd")}
+	key := routeKey{valid(router), valid(service)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	route := r.routes[key]
@@ -105,7 +110,7 @@ func (r *Registry) Route(router, service string) *Route {
 
 // EntryPoint returns the series of the entry point of this name; the same name always gets the same.
 func (r *Registry) EntryPoint(name string) *EntryPoint {
-	name = strings.ToValidUTF8(name, "\ufffd")
+	name = valid(name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entryPoints[name]
@@ -118,7 +123,7 @@ func (r *Registry) EntryPoint(name string) *EntryPoint {
 
 // Service returns the series of the service of this name; the same name always gets the same.
 func (r *Registry) Service(name string) *Service {
-	name = strings.ToValidUTF8(name, "\ufffd")
+	name = valid(name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.services[name]
@@ -149,6 +154,28 @@ func (r *Registry) ConfigLoaded(ok bool, at time.Time) {
 	r.config.lastSuccess = at
 }
 
+// upgradeResult is how an attempt to hand over to a new process ended.
+type upgradeResult uint8
+
+const (
+	upgradeSuccess upgradeResult = iota
+	upgradeFailure
+	upgradeResults
+)
+
+func (r upgradeResult) String() string { return [...]string{"success", "failure"}[r] }
+
+// UpgradeEnded notes that a new process took over (ok), or that this one goes on because it did not.
+func (r *Registry) UpgradeEnded(ok bool) {
+	result := upgradeFailure
+	if ok {
+		result = upgradeSuccess
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.upgrades[result]++
+}
+
 // Describe sends the description of every series. It is for the Prometheus library.
 func (r *Registry) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range descs {
@@ -159,10 +186,13 @@ func (r *Registry) Describe(out chan<- *prometheus.Desc) {
 // Collect sends the value of every series, summed over the loops, which go on meanwhile. It is for the Prometheus
 // library.
 func (r *Registry) Collect(out chan<- prometheus.Metric) {
-	routes, entryPoints, services, config := r.snapshot()
-	s := scrape{out}
+	routes, entryPoints, services, config, upgrades := r.snapshot()
+	s := scrape{out: out}
 	s.gauge(buildInfo, 1, r.version, runtime.Version())
 	s.config(config)
+	for result, n := range upgrades {
+		s.counter(upgradesEnded, n, upgradeResult(result).String())
+	}
 	for _, e := range entryPoints {
 		s.entryPoint(e, r.kinds)
 	}
@@ -176,4 +206,7 @@ func (r *Registry) Collect(out chan<- prometheus.Metric) {
 		s.loop(i, l)
 	}
 	s.accessLog(r.log)
+	if source := r.source.Load(); source != nil {
+		s.now(r, *source)
+	}
 }

@@ -60,9 +60,29 @@ func samplesOnly(text string) string {
 	return b.String()
 }
 
+// testSource is two servers, one of which is named twice, and breakers of one middleware.
+type testSource struct{}
+
+func (testSource) Servers(yield func(*ServerSample)) {
+	yield(&ServerSample{Service: "app", Server: "http://a", Up: true, Ejected: true, Weight: 2.5, InFlight: 3, Open: 7, Idle: 4})
+	yield(&ServerSample{Service: "app", Server: "http://\xff", Draining: true})
+	yield(&ServerSample{Service: "app", Server: "http://a", InFlight: 99})
+}
+
+func (testSource) Breakers(yield func(BreakerSample)) {
+	yield(BreakerSample{"app", "", "guard", BreakerOpen})
+	yield(BreakerSample{"app", "http://a", "guard", BreakerHalfOpen})
+	yield(BreakerSample{"app", "http://a", "guard", BreakerClosed})
+}
+
+func (testSource) Process() ProcessSample {
+	return ProcessSample{OldSnapshots: 2, Overload: 1, MemoryUsed: 1 << 20, MemoryLimit: 2 << 20, InvariantsBroken: 5}
+}
+
 // The document shows two loops that did different things, and their sum.
 func TestScrapeText(t *testing.T) {
 	r := New(2, "1.2.3", []string{"", "syntax", "refused"})
+	r.SetSource(testSource{})
 	route := r.Route("web", "app")
 	route.Shard(0).Done(200, 60*time.Microsecond, 10*time.Microsecond, 100, 2000)
 	route.Shard(1).Done(204, 2*time.Minute, 15*time.Microsecond, 1, 2)
@@ -79,6 +99,10 @@ func TestScrapeText(t *testing.T) {
 	entry.Shard(1).Closed()
 	entry.Shard(1).ClientError(1)
 	entry.Shard(0).ClientError(maxKinds) // not counted
+	entry.Shard(0).TunnelOpened()
+	entry.Shard(1).TunnelOpened()
+	entry.Shard(1).TunnelClosed()
+	entry.Shard(1).Refused()
 
 	service := r.Service("app \"1\"\n")
 	service.Shard(0).Opened()
@@ -89,16 +113,25 @@ func TestScrapeText(t *testing.T) {
 	service.Shard(0).Reused()
 	service.Shard(0).Retried()
 	service.Shard(0).Error(2)
+	service.Shard(1).RetryRefused()
 
 	r.Loop(0).Turn(StallBound)
 	r.Loop(0).Turn(20 * time.Microsecond)
 	r.Loop(1).Turn(StallBound + 1)
 	r.Loop(1).AcceptPaused()
 	r.Loop(1).Shed()
+	r.Loop(0).ShedUpstream()
 	r.Loop(0).Panicked()
 
 	r.ConfigLoaded(true, time.UnixMilli(1_700_000_000_250))
 	r.ConfigLoaded(false, time.UnixMilli(1_800_000_000_000))
+	r.UpgradeEnded(false)
+
+	r.ServerChanged("app", "http://a", ServerEjected)
+	r.ServerChanged("app", "http://a", ServerReturned)
+	r.ServerChanged("app", "http://a", ServerEjected)
+	r.BreakerChanged("app", "", "guard", BreakerOpen)
+	r.BreakerChanged("app", "http://a", "guard", BreakerHalfOpen)
 
 	want, err := os.ReadFile("testdata/scrape.txt")
 	if err != nil {
@@ -115,6 +148,9 @@ func TestScrapeSaysWhatSeriesAre(t *testing.T) {
 	r.Route("r", "s")
 	r.EntryPoint("e")
 	r.Service("s")
+	r.SetSource(testSource{})
+	r.ServerChanged("app", "http://a", ServerDown)
+	r.BreakerChanged("app", "http://a", "guard", BreakerOpen)
 	r.ConfigLoaded(true, time.UnixMilli(1))
 	text := scrapeOf(t, r)
 	for _, d := range catalogue {
@@ -146,6 +182,20 @@ func TestScrapeWithBadNames(t *testing.T) {
 	line := `traffic_requests_total{code="2xx",router="` + "\ufffd" + `",service="` + "\ufffd" + `"} 1`
 	if text := scrapeOf(t, r); !strings.Contains(text, line) {
 		t.Errorf("no line %s in\n%s", line, text)
+	}
+}
+
+// Servers behind names come and go: the counts of those that are gone go too.
+func TestChangesOfGoneServersAreForgotten(t *testing.T) {
+	r := New(1, "", nil)
+	r.ServerChanged("app", "http://a", ServerUp)
+	r.ServerChanged("app", "http://gone", ServerUp)
+	r.BreakerChanged("app", "http://gone", "guard", BreakerOpen)
+	r.SetSource(testSource{})
+	text := scrapeOf(t, r)
+	if !strings.Contains(text, `traffic_server_changes_total{server="http://a",service="app",to="up"} 1`) ||
+		strings.Contains(text, "gone") || len(r.changes) != 1 {
+		t.Errorf("%d counters are kept in\n%s", len(r.changes), text)
 	}
 }
 
@@ -207,6 +257,8 @@ func TestCountWhileScraping(t *testing.T) {
 				return
 			default:
 				r.Route("a", "b")
+				r.ServerChanged("app", "http://a", ServerUp)
+				r.SetSource(testSource{})
 				r.ConfigLoaded(true, time.UnixMilli(1))
 				r.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 			}

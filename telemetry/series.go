@@ -10,8 +10,17 @@ const (
 	configLoads
 	configLastLoadSuccessful
 	configLastSuccess
+	oldSnapshots
+	upgradesEnded
+	overloadLevel
+	memoryUsed
+	memoryLimit
+	invariantsBroken
 	entryPointConnections
 	entryPointOpenConnections
+	entryPointTunnels
+	entryPointOpenTunnels
+	entryPointRefused
 	clientErrors
 	requests
 	requestDuration
@@ -23,10 +32,22 @@ const (
 	upstreamReuses
 	upstreamOpenConnections
 	upstreamRetries
+	upstreamRetriesRefused
+	serverUp
+	serverEjected
+	serverDraining
+	serverWeight
+	serverInFlight
+	serverOpenConnections
+	serverIdleConnections
+	serverChanges
+	breakerState
+	breakerChanges
 	loopTurnDuration
 	loopStalls
 	loopAcceptPauses
 	loopShed
+	loopShedUpstream
 	loopPanics
 	accessLogLines
 	accessLogDropped
@@ -58,6 +79,7 @@ var (
 	byRoute      = []string{"router", "service"}
 	byService    = []string{"service"}
 	byEntryPoint = []string{"entrypoint"}
+	byServer     = []string{"service", "server"}
 	byLoop       = []string{"loop"}
 )
 
@@ -71,11 +93,31 @@ var catalogue = [seriesCount]description{
 		"1 when the last configuration was taken, 0 when it was refused and an older one still runs.", nil, nil},
 	configLastSuccess: {"traffic_config_last_success_timestamp_seconds", gaugeKind,
 		"When the running configuration was loaded, in seconds since 1970.", nil, nil},
+	oldSnapshots: {"traffic_config_old_snapshots", gaugeKind,
+		"Configurations that were replaced and still have requests, downloads or tunnels running with them.", nil, nil},
+	upgradesEnded: {"traffic_upgrades_total", counterKind,
+		"Attempts to hand over to a new process, by result: success, or failure when this process went on.",
+		[]string{"result"}, nil},
+	overloadLevel: {"traffic_overload_level", gaugeKind,
+		"0 normally; 1 when memory is short and client connections are closed after a response; 2 when requests are refused.",
+		nil, nil},
+	memoryUsed: {"traffic_memory_used_bytes", gaugeKind,
+		"Memory of the process, as compared with its limit.", nil, nil},
+	memoryLimit: {"traffic_memory_limit_bytes", gaugeKind,
+		"Memory that the process may use, by the configuration or its control group; 0 when nothing limits it.", nil, nil},
+	invariantsBroken: {"traffic_invariants_broken_total", counterKind,
+		"Times the proxy found itself in a state that its own code should never reach; please report any.", nil, nil},
 
 	entryPointConnections: {"traffic_entrypoint_connections_total", counterKind,
 		"Client connections accepted.", byEntryPoint, nil},
 	entryPointOpenConnections: {"traffic_entrypoint_open_connections", gaugeKind,
 		"Client connections open now.", byEntryPoint, nil},
+	entryPointTunnels: {"traffic_entrypoint_tunnels_total", counterKind,
+		"Connections upgraded, to WebSocket for example.", byEntryPoint, nil},
+	entryPointOpenTunnels: {"traffic_entrypoint_open_tunnels", gaugeKind,
+		"Upgraded connections open now.", byEntryPoint, nil},
+	entryPointRefused: {"traffic_entrypoint_refused_requests_total", counterKind,
+		"Requests answered with 503 for want of memory.", byEntryPoint, nil},
 	clientErrors: {"traffic_client_errors_total", counterKind,
 		"Errors of clients that belong to no route, such as malformed requests, by kind.",
 		[]string{"entrypoint", "kind"}, nil},
@@ -103,6 +145,32 @@ var catalogue = [seriesCount]description{
 		"Connections to servers open now, idle ones included.", byService, nil},
 	upstreamRetries: {"traffic_upstream_retries_total", counterKind,
 		"Further attempts at a request after a failed one.", byService, nil},
+	upstreamRetriesRefused: {"traffic_upstream_retries_refused_total", counterKind,
+		"Further attempts not made, because the budget of the retry middleware was used up.", byService, nil},
+
+	serverUp: {"traffic_server_up", gaugeKind,
+		"1 unless health checks find the server unable.", byServer, nil},
+	serverEjected: {"traffic_server_ejected", gaugeKind,
+		"1 while the server is left out for its errors (outlier detection).", byServer, nil},
+	serverDraining: {"traffic_server_draining", gaugeKind,
+		"1 while the server gets no new requests but those of sticky clients.", byServer, nil},
+	serverWeight: {"traffic_server_weight", gaugeKind,
+		"Weight in force: the configured one or its override, less during slow start.", byServer, nil},
+	serverInFlight: {"traffic_server_in_flight_requests", gaugeKind,
+		"Requests the server was given and has not ended.", byServer, nil},
+	serverOpenConnections: {"traffic_server_open_connections", gaugeKind,
+		"Connections to the server, idle ones and those being opened included.", byServer, nil},
+	serverIdleConnections: {"traffic_server_idle_connections", gaugeKind,
+		"Idle connections to the server.", byServer, nil},
+	serverChanges: {"traffic_server_changes_total", counterKind,
+		"Changes of a server's state, by what it became: down, up, ejected, returned.",
+		[]string{"service", "server", "to"}, nil},
+	breakerState: {"traffic_breaker_state", gaugeKind,
+		"0 closed, 1 half-open, 2 open. Without a server it is the state for the whole service.",
+		[]string{"service", "server", "breaker"}, nil},
+	breakerChanges: {"traffic_breaker_changes_total", counterKind,
+		"Changes of a circuit breaker's state, by what it became: closed, half_open, open.",
+		[]string{"service", "server", "breaker", "to"}, nil},
 
 	loopTurnDuration: {"traffic_loop_turn_duration_seconds", histogramKind,
 		"Time one turn of an event loop took; its count is the number of turns.", byLoop, turnScale},
@@ -111,7 +179,9 @@ var catalogue = [seriesCount]description{
 	loopAcceptPauses: {"traffic_loop_accept_pauses_total", counterKind,
 		"Times an event loop stopped accepting connections for a while.", byLoop, nil},
 	loopShed: {"traffic_loop_shed_connections_total", counterKind,
-		"Connections closed to make room for others.", byLoop, nil},
+		"Client connections closed to make room for others.", byLoop, nil},
+	loopShedUpstream: {"traffic_loop_shed_upstream_connections_total", counterKind,
+		"Idle connections to servers closed to make room for others.", byLoop, nil},
 	loopPanics: {"traffic_loop_panics_total", counterKind,
 		"Panics that were contained; each closed one connection.", byLoop, nil},
 

@@ -47,10 +47,13 @@ func (s *RouteShard) Done(status int, duration, added time.Duration, bytesIn, by
 // EntryPointShard counts the client connections of one entry point on one loop, whose goroutine alone may call its
 // methods.
 type EntryPointShard struct {
-	opened counter
-	closed counter
-	errors kindCounters
-	_      cachePad
+	opened        counter
+	closed        counter
+	tunnelsOpened counter
+	tunnelsClosed counter
+	refused       counter
+	errors        kindCounters
+	_             cachePad
 }
 
 // Opened counts a connection that was accepted.
@@ -60,6 +63,15 @@ func (s *EntryPointShard) Opened() { s.opened.add(1) }
 // connection move.
 func (s *EntryPointShard) Closed() { s.closed.add(1) }
 
+// TunnelOpened counts a connection that was upgraded.
+func (s *EntryPointShard) TunnelOpened() { s.tunnelsOpened.add(1) }
+
+// TunnelClosed counts the end of what TunnelOpened counted, on this loop or another.
+func (s *EntryPointShard) TunnelClosed() { s.tunnelsClosed.add(1) }
+
+// Refused counts a request that was answered with 503 for want of memory, whatever router it was for.
+func (s *EntryPointShard) Refused() { s.refused.add(1) }
+
 // ClientError counts an error of the client's that belongs to no route, such as a request that is not HTTP. kind is an
 // index into the kinds given to New.
 func (s *EntryPointShard) ClientError(kind int) { s.errors.add(kind) }
@@ -67,12 +79,13 @@ func (s *EntryPointShard) ClientError(kind int) { s.errors.add(kind) }
 // ServiceShard counts what happens between one loop and the servers of one service. The loop's goroutine alone may
 // call its methods.
 type ServiceShard struct {
-	opened  counter
-	closed  counter
-	reused  counter
-	retries counter
-	errors  kindCounters
-	_       cachePad
+	opened         counter
+	closed         counter
+	reused         counter
+	retries        counter
+	retriesRefused counter
+	errors         kindCounters
+	_              cachePad
 }
 
 // Opened counts a connection to a server that was established.
@@ -87,6 +100,9 @@ func (s *ServiceShard) Reused() { s.reused.add(1) }
 // Retried counts a further attempt at a request.
 func (s *ServiceShard) Retried() { s.retries.add(1) }
 
+// RetryRefused counts a further attempt that was not made, because the budget for them was used up.
+func (s *ServiceShard) RetryRefused() { s.retriesRefused.add(1) }
+
 // Error counts a failed attempt. kind is an index into the kinds given to New.
 func (s *ServiceShard) Error(kind int) { s.errors.add(kind) }
 
@@ -99,6 +115,7 @@ type LoopShard struct {
 	stalls       counter
 	acceptPauses counter
 	shed         counter
+	shedUpstream counter
 	panics       counter
 	_            cachePad
 }
@@ -114,8 +131,11 @@ func (s *LoopShard) Turn(d time.Duration) {
 // AcceptPaused counts that the loop stopped accepting for a while.
 func (s *LoopShard) AcceptPaused() { s.acceptPauses.add(1) }
 
-// Shed counts a connection that was closed to make room for others.
+// Shed counts a client's connection that was closed to make room for others.
 func (s *LoopShard) Shed() { s.shed.add(1) }
+
+// ShedUpstream counts an idle connection to a server that was closed to make room for others.
+func (s *LoopShard) ShedUpstream() { s.shedUpstream.add(1) }
 
 // Panicked counts a panic that was contained: one connection was closed and the loop went on.
 func (s *LoopShard) Panicked() { s.panics.add(1) }

@@ -11,27 +11,30 @@ import (
 
 // line is one line of the access log.
 type line struct {
-	Time       time.Time
-	Client     string
-	Method     string
-	Host       string
-	Path       string
-	Query      string
-	Protocol   string
-	Status     int
-	BytesIn    int64 `json:"bytes_in"`
-	BytesOut   int64 `json:"bytes_out"`
-	DurationUS int64 `json:"duration_us"`
-	UpstreamUS int64 `json:"upstream_us"`
-	AddedUS    int64 `json:"added_us"`
-	Router     string
-	Service    string
-	Server     string
-	RequestID  string `json:"request_id"`
-	UserAgent  string `json:"user_agent"`
-	Referer    string
-	Retries    int
-	Error      string
+	Time        time.Time
+	Client      string
+	Method      string
+	Host        string
+	Path        string
+	Query       string
+	Protocol    string
+	Status      int
+	BytesIn     int64 `json:"bytes_in"`
+	BytesOut    int64 `json:"bytes_out"`
+	DurationUS  int64 `json:"duration_us"`
+	UpstreamUS  int64 `json:"upstream_us"`
+	QueueUS     int64 `json:"queue_us"`
+	ConnectUS   int64 `json:"connect_us"`
+	FirstByteUS int64 `json:"first_byte_us"`
+	AddedUS     int64 `json:"added_us"`
+	Router      string
+	Service     string
+	Server      string
+	RequestID   string `json:"request_id"`
+	UserAgent   string `json:"user_agent"`
+	Referer     string
+	Retries     int
+	Error       string
 }
 
 // logLines waits for n lines of the access log on standard output and reads them.
@@ -86,6 +89,7 @@ func TestAccessLog(t *testing.T) {
 		t.Errorf("%d bytes in, %d out", l.BytesIn, l.BytesOut)
 	}
 	l.Time, l.Client, l.DurationUS, l.UpstreamUS, l.AddedUS, l.BytesIn, l.BytesOut = time.Time{}, "", 0, 0, 0, 0, 0
+	l.QueueUS, l.ConnectUS, l.FirstByteUS = 0, 0, 0
 	if want := (line{Method: "POST", Host: "a.test:8080", Path: "/c", Query: "d=e", Protocol: "HTTP/1.1", Status: 200,
 		Router: "main", Service: "main", Server: "http://" + s.address, RequestID: "id-1", UserAgent: `tester "1"`,
 		Referer: `http://b.test/\x`}); l != want {
