@@ -6,9 +6,10 @@ import "fmt"
 // A stream takes all it is given: the sender asks Queued and holds its own source (back-pressure is counted).
 type Stream interface {
 	// Head sends the head; end says the message has no content. An interim response (1xx) is sent with end false and
-	// is followed by another head.
+	// is followed by another head; 101 (Switching Protocols) by the bytes of the other protocol, as Data.
 	Head(h *Head, end bool)
-	// Data sends content; end says it was the last and no trailers follow.
+	// Data sends content; end says it was the last and no trailers follow. After 101 end closes this direction only, on
+	// either side of the proxy, and the message is over when both are.
 	Data(p []byte, end bool)
 	// Trailers sends the trailer section and ends the message.
 	Trailers(t []Field)
@@ -24,9 +25,11 @@ type Stream interface {
 type Receiver interface {
 	// Ready gives the stream to send the request on.
 	Ready(s Stream)
-	// Head delivers a response head, interim ones too. It is lent for the call.
+	// Head delivers a response head, interim ones too. It is lent for the call. After 101 (Switching Protocols), which
+	// comes only when the request offered that protocol, Data is what the server sends in it.
 	Head(h *Head, end bool)
-	// Data delivers content, lent for the call.
+	// Data delivers content, lent for the call; end says it was the last. After 101 end is that of the server's
+	// direction: the attempt is over when the stream's is, too.
 	Data(p []byte, end bool)
 	// Trailers delivers the trailer section and ends the response.
 	Trailers(t []Field)

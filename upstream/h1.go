@@ -25,10 +25,11 @@ const (
 	partHead    part = iota // the head has not passed
 	partAwaited             // a request's head has, its content waits for a 100 (Continue)
 	partContent             // the head has, some content may have
+	partTunnel              // the server switched protocols; this direction has not ended
 	partWhole               // all has
 )
 
-func (p part) String() string { return [...]string{"head", "awaited", "content", "whole"}[p] }
+func (p part) String() string { return [...]string{"head", "awaited", "content", "tunnel", "whole"}[p] }
 
 // maxInterim bounds the interim responses to one request.
 const maxInterim = 64
@@ -55,8 +56,6 @@ var (
 		Cause: errText("the server sent too many interim responses")}
 	errUnsendable = &codec.Error{Side: codec.Internal, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
 		Cause: errText("the request head cannot be sent as HTTP/1.1")}
-	errSwitch = &codec.Error{Side: codec.Upstream, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
-		Cause: errText("the server switched protocols without being asked")}
 )
 
 // h1conn is an HTTP/1.1 connection to a server: the Sink of its socket and the Stream of the request it carries.
@@ -73,7 +72,8 @@ type h1conn struct {
 	recv    part
 	method  codec.Method // of the request it carries
 	framing codec.Framing
-	keep    codec.ConnOption // OptClose once the connection must not be used again
+	keep    codec.ConnOption // none when the connection may be used again; OptUpgrade: the request offers a protocol
+	offered []byte           // that protocol
 	interim uint8
 	served  uint32 // requests finished before the present one
 	since   reactor.Instant
@@ -138,6 +138,8 @@ func (c *h1conn) replace(a *Attempt) {
 // taken the request up.
 func (c *h1conn) lost(a *Attempt) *codec.Error {
 	switch {
+	case c.recv == partTunnel || c.send == partTunnel:
+		return errTunnelLost
 	case a.answered != 0:
 		return errTruncated
 	case c.served > 0:
@@ -162,9 +164,14 @@ func (c *h1conn) OnData() {
 			return
 		}
 		progress := false
-		if c.recv == partHead {
+		switch c.recv {
+		case partHead:
 			progress = c.readHead(a, in)
-		} else {
+		case partTunnel:
+			progress = true
+			a.receiver.Data(in, false)
+			c.consume(len(in))
+		default:
 			progress = c.readContent(a, in)
 		}
 		if !progress {
@@ -208,8 +215,7 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 	}
 	if h.Status < 200 {
 		if h.Status == 101 {
-			c.broken(a, errSwitch)
-			return false
+			return c.switched(a, h, n)
 		}
 		if c.interim++; c.interim > maxInterim {
 			c.broken(a, errInterim)
@@ -287,6 +293,10 @@ func (c *h1conn) detach() codec.Receiver {
 
 // ended handles the server's end while a response is awaited or under way.
 func (c *h1conn) ended(a *Attempt) {
+	if c.recv == partTunnel || c.send == partTunnel {
+		c.tunnelEnded(a)
+		return
+	}
 	if c.recv == partContent && c.body.EOF() == nil {
 		r := c.detach()
 		r.Data(nil, true)
@@ -314,7 +324,7 @@ func (c *h1conn) finish(n int) {
 		return
 	}
 	c.conn.Consume(n)
-	if c.send != partWhole || c.keep&codec.OptClose != 0 || len(c.conn.In()) > 0 || c.conn.EOF() || c.holds > 0 {
+	if c.send != partWhole || c.keep != 0 || len(c.conn.In()) > 0 || c.conn.EOF() || c.holds > 0 {
 		c.close()
 		return
 	}
@@ -331,18 +341,25 @@ func (c *h1conn) unused() {
 }
 
 // abandon is the receiver's: it wants no more of this response. What was sent cannot be taken back, so the connection
-// is closed, which tells the server too.
+// is closed, which tells the server too. A tunnel whose direction to the server was ended is left to its queue.
 func (c *h1conn) abandon() {
 	c.attempt = nil
-	if c.state == connBusy {
+	switch {
+	case c.state != connBusy:
+	case c.recv == partTunnel && c.send == partWhole:
+		c.leave(true)
+	default:
 		c.abort()
 	}
 }
 
-func (c *h1conn) close() {
+func (c *h1conn) close() { c.leave(false) }
+
+// leave closes the connection behind what is queued; linger waits for a server that may still be sending.
+func (c *h1conn) leave(linger bool) {
 	if c.state != connClosed {
 		c.state = connClosed
-		c.conn.Close(false)
+		c.conn.Close(linger)
 		c.pool.closed()
 	}
 }
@@ -380,6 +397,9 @@ func (c *h1conn) Head(h *codec.Head, end bool) {
 		c.framing = codec.NoContent
 	}
 	c.keep = 0
+	if h.Options&codec.OptUpgrade != 0 {
+		c.offer(h)
+	}
 	authority := h.Authority
 	if !c.pool.service.Options.PassHost || len(authority) == 0 {
 		h.Authority = c.pool.host
@@ -407,6 +427,10 @@ func (c *h1conn) Head(h *codec.Head, end bool) {
 // Data is the Stream's: it sends request content.
 func (c *h1conn) Data(b []byte, end bool) {
 	if c.attempt == nil {
+		return
+	}
+	if c.send == partTunnel {
+		c.sendTunnel(b, end)
 		return
 	}
 	if c.recv == partHead {

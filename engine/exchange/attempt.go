@@ -17,6 +17,10 @@ func (x *Exchange) Ready(s codec.Stream) {
 // Head passes a response head on.
 func (x *Exchange) Head(h *codec.Head, end bool) {
 	x.heard = x.local.Loop.Now()
+	if h.Status == 101 {
+		x.switched(h)
+		return
+	}
 	if h.Status < 200 {
 		x.interim(h)
 		return
@@ -48,6 +52,10 @@ func (x *Exchange) interim(h *codec.Head) {
 
 // Data passes response content on.
 func (x *Exchange) Data(p []byte, end bool) {
+	if x.Tunnel() {
+		x.toClient(p, end)
+		return
+	}
 	x.heard = x.local.Loop.Now()
 	if end {
 		x.spent()

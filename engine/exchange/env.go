@@ -28,8 +28,9 @@ type Env struct {
 	Table      *routing.Table[*Route]
 	Trusted    []netip.Prefix // peers whose forwarding fields are kept
 	Alias      AliasPolicy
-	MaxBody    int64 // of request content in bytes; 0: no limit
-	EntryPoint int   // position among the snapshot's entry points, for tables kept by the observer
+	MaxBody    int64    // of request content in bytes; 0: no limit
+	Upgrades   []string // protocols that a request may ask for, in lower case; with a version, only that one
+	EntryPoint int      // position among the snapshot's entry points, for tables kept by the observer
 }
 
 // Route is where a router leads.

@@ -44,6 +44,7 @@ type Exchange struct {
 
 	request        RequestState
 	response       ResponseState
+	tunnel         TunnelState
 	state          AttemptState
 	flow           flow
 	ending         bool // finished is deferred
@@ -87,7 +88,10 @@ func (x *Exchange) Request(end bool) {
 		return
 	}
 	x.Route = route
-	x.strip()
+	if e := x.strip(); e != nil {
+		x.Reject(e)
+		return
+	}
 	x.open()
 }
 
@@ -114,9 +118,14 @@ func (x *Exchange) AwaitsContinue() bool { return x.awaitsContinue && x.content 
 // Drop gives back an exchange for which no head was read.
 func (x *Exchange) Drop() { x.recycle() }
 
-// RequestData delivers request content, lent for the call; end says it was the last.
+// RequestData delivers request content, lent for the call; end says it was the last. In a tunnel that is the end of the
+// client's side.
 func (x *Exchange) RequestData(p []byte, end bool) {
 	if x.request != RequestStreaming {
+		return
+	}
+	if x.Tunnel() {
+		x.toServer(p, end)
 		return
 	}
 	x.content += int64(len(p))

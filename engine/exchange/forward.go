@@ -281,9 +281,12 @@ func (x *Exchange) newRequestID() []byte {
 	return x.arena[n:len(x.arena):len(x.arena)]
 }
 
-// strip removes what concerns only the client's connection, after the rules have seen the head. No server is offered
-// another protocol: nobody here could speak it.
-func (x *Exchange) strip() {
+// strip removes what concerns only the client's connection, after the rules have seen the head. Of the protocols it asks
+// for at most one stays.
+func (x *Exchange) strip() *codec.Error {
 	h1.RemoveHopByHop(&x.RequestHead)
-	x.RequestHead.Options &^= codec.OptUpgrade
+	if x.RequestHead.Options&codec.OptUpgrade == 0 {
+		return nil
+	}
+	return x.offer()
 }

@@ -97,7 +97,7 @@ func (x *Exchange) recycle() {
 	x.Peer, x.Route, x.env, x.client, x.target, x.Err, x.lost = nil, nil, nil, nil, nil, nil, nil
 	x.Status, x.BytesIn, x.BytesOut, x.Retries, x.RequestID = 0, 0, 0, 0, nil
 	x.content, x.sent, x.heard = 0, 0, reactor.Instant(0)
-	x.request, x.response, x.state, x.flow = RequestFresh, ResponseUnsent, AttemptNone, 0
+	x.request, x.response, x.tunnel, x.state, x.flow = RequestFresh, ResponseUnsent, TunnelNone, AttemptNone, 0
 	x.ending, x.contentSent, x.awaitsContinue = false, false, false
 	clear(x.tried)
 	x.tried = x.tried[:0]

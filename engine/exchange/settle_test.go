@@ -24,7 +24,10 @@ type scene struct {
 	client  end
 	servers []*end // connections the servers accepted, in order
 	targets []*upstream.Target
+	entry   *frontend.EntryPoint
 	done    []string // what the observer was told
+
+	observed func(*exchange.Exchange) // also told, when set
 }
 
 // end is a connection's end that the test plays.
@@ -50,6 +53,9 @@ func (s *scene) Done(x *exchange.Exchange) {
 		kind = x.Err.Kind
 	}
 	s.done = append(s.done, fmt.Sprintf("%d %v, %d retries", x.Status, kind, x.Retries))
+	if s.observed != nil {
+		s.observed(x)
+	}
 }
 
 func newScene(t *testing.T) *scene {
@@ -72,18 +78,21 @@ func newScene(t *testing.T) *scene {
 	}
 	w := &world{}
 	pools := upstream.NewPools(s.loop, upstream.NewGroup(1), 0, func(*upstream.Service) upstream.Meter { return meter{w} })
-	entry := &frontend.EntryPoint{
+	s.entry = &frontend.EntryPoint{
 		Local: exchange.NewLocal(s.loop, pools, s, 1), Conns: frontend.NewConnections(), Meter: entryMeter{w},
-		Env: &exchange.Env{MaxBody: 100, Table: routing.NewTable([]routing.Entry[*exchange.Route]{
+		Env: &exchange.Env{MaxBody: 100, Upgrades: []string{"websocket", "chat/2"}, Table: routing.NewTable([]routing.Entry[*exchange.Route]{
 			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: service}}})},
 		Settings: &frontend.Settings{HeaderTimeout: time.Minute, BodyIdle: time.Minute, IdleTimeout: time.Hour,
-			WriteTimeout: time.Minute, Limits: h1.Limits{HeadBytes: 4096, Fields: 30}},
+			WriteTimeout: time.Minute, TunnelIdle: tunnelIdle, Limits: h1.Limits{HeadBytes: 4096, Fields: 30}},
 	}
 	ours, theirs := s.loop.Pipe(nil, &s.client)
 	s.client.conn = theirs
-	ours.SetSink(entry.Accept(ours))
+	ours.SetSink(s.entry.Accept(ours))
 	return s
 }
+
+// tunnelIdle is more than the tests' other times.
+const tunnelIdle = 2 * time.Hour
 
 func serverAddr(i int) reactor.Addr {
 	return reactor.Addr{TCP: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 80)}

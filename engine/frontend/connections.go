@@ -12,9 +12,10 @@ const freshTime = time.Second
 
 // Connections is all client connections of one loop, whatever their entry point. It belongs to the loop.
 type Connections struct {
-	fresh  roll // in phaseFresh
-	idle   roll // in phaseIdle, the longest idle first
-	active roll // in all other phases
+	fresh   roll // in phaseFresh
+	idle    roll // in phaseIdle, the longest idle first
+	tunnels roll // in phaseTunnel and phaseTunnelEnded
+	active  roll // in all other phases
 
 	draining bool
 	drained  func()
@@ -26,7 +27,7 @@ type Connections struct {
 func NewConnections() *Connections { return &Connections{out: make([]byte, 0, 4096)} }
 
 // Open is how many client connections there are.
-func (s *Connections) Open() int { return s.fresh.n + s.idle.n + s.active.n }
+func (s *Connections) Open() int { return s.fresh.n + s.idle.n + s.tunnels.n + s.active.n }
 
 // ShedIdle closes the connection that has been idle for longest. It reports whether there was one.
 func (s *Connections) ShedIdle() bool {
@@ -65,6 +66,8 @@ func (s *Connections) roll(p phase) *roll {
 		return &s.fresh
 	case phaseIdle:
 		return &s.idle
+	case phaseTunnel, phaseTunnelEnded:
+		return &s.tunnels
 	}
 	return &s.active
 }

@@ -16,6 +16,7 @@ type Settings struct {
 	BodyMinRate   int64         // bytes a second of request content, on average; 0: no limit
 	IdleTimeout   time.Duration // between requests
 	WriteTimeout  time.Duration // longest the client may take nothing of what is queued for it
+	TunnelIdle    time.Duration // longest silence in both directions of a tunnel
 	Limits        h1.Limits     // of request heads and trailer sections
 	MaxRequests   int           // on one connection; 0: no limit
 }

@@ -13,18 +13,20 @@ import (
 type phase uint8
 
 const (
-	phaseFresh   phase = iota // accepted a moment ago; nothing of the first request was seen
-	phaseIdle                 // nothing of the next request has arrived
-	phaseHead                 // some of a request head has arrived
-	phaseContent              // an exchange runs, request content is outstanding
-	phaseWait                 // an exchange runs, its request is whole
-	phaseBroken               // an exchange runs, its request will not be read further
-	phaseDiscard              // the response is out, the rest of its request is read and dropped
-	phaseClosed               // the connection is the reactor's to end
+	phaseFresh       phase = iota // accepted a moment ago; nothing of the first request was seen
+	phaseIdle                     // nothing of the next request has arrived
+	phaseHead                     // some of a request head has arrived
+	phaseContent                  // an exchange runs, request content is outstanding
+	phaseWait                     // an exchange runs, its request is whole
+	phaseBroken                   // an exchange runs, its request will not be read further
+	phaseDiscard                  // the response is out, the rest of its request is read and dropped
+	phaseTunnel                   // an exchange runs, a tunnel: what the client sends is another protocol's
+	phaseTunnelEnded              // as phaseTunnel, but the client's side has ended
+	phaseClosed                   // the connection is the reactor's to end
 )
 
 func (p phase) String() string {
-	return [...]string{"fresh", "idle", "head", "content", "wait", "broken", "discard", "closed"}[p]
+	return [...]string{"fresh", "idle", "head", "content", "wait", "broken", "discard", "tunnel", "tunnel ended", "closed"}[p]
 }
 
 // maxDiscard bounds the request content that is read only to keep the connection after an early response.
@@ -57,7 +59,7 @@ type H1 struct {
 	accepted reactor.Instant
 
 	// Owned by the loop:
-	x             *exchange.Exchange // nil but in phaseContent, phaseWait and phaseBroken
+	x             *exchange.Exchange // nil in phaseFresh, phaseIdle, phaseHead and phaseDiscard
 	before, after *H1                // neighbours in a roll of Connections
 	readTimer     reactor.Timer
 	writeTimer    reactor.Timer
@@ -87,6 +89,8 @@ func (c *H1) OnData() {
 			more = c.readContent()
 		case phaseDiscard:
 			more = c.discard()
+		case phaseTunnel:
+			more = c.readTunnel()
 		case phaseWait:
 			c.watch()
 			return

@@ -11,6 +11,10 @@ func (c *H1) Head(h *codec.Head, end bool) {
 		return
 	}
 	s := c.entry.Conns
+	if h.Status == 101 {
+		c.openTunnel(h)
+		return
+	}
 	if h.Status < 200 {
 		if c.phase == phaseContent {
 			c.clock.resume(c.entry.Local.Loop.Now()) // the client may have waited for just this
@@ -32,7 +36,7 @@ func (c *H1) Head(h *codec.Head, end bool) {
 		c.framing = codec.ByClose
 		c.persist = codec.OptClose
 	}
-	if c.phase == phaseContent && !c.cheapRest() || c.entry.Conns.draining {
+	if c.phase == phaseContent && !c.cheapRest() || c.entry.Conns.draining || c.x.OffersUpgrade() {
 		c.persist = codec.OptClose
 	}
 	h.Method = c.method // some responses have no content because of it
@@ -49,7 +53,8 @@ func (c *H1) cheapRest() bool {
 
 // Data is the Stream's: it writes response content.
 func (c *H1) Data(p []byte, end bool) {
-	if c.phase == phaseClosed {
+	if c.phase >= phaseTunnel {
+		c.writeTunnel(p, end)
 		return
 	}
 	v := c.entry.Conns.framer.Frame(c.framing, p, end)

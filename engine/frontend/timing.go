@@ -54,6 +54,8 @@ func (c *H1) readExpired() {
 		c.checkContent()
 	case phaseDiscard:
 		c.close(true)
+	case phaseTunnel, phaseTunnelEnded:
+		c.checkTunnel()
 	}
 }
 
