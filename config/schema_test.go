@@ -165,7 +165,8 @@ func conformsObject(root, s *schema, n *yaml.Node) error {
 			if p, ok = s.AdditionalProperties.(*schema); !ok {
 				return fmt.Errorf("line %d: %q is no property", n.Content[i].Line, name)
 			}
-			if !regexp.MustCompile(s.PropertyNames.Pattern).MatchString(name) || len(name) > s.PropertyNames.MaxLength {
+			names := s.PropertyNames
+			if !regexp.MustCompile(names.Pattern).MatchString(name) || names.MaxLength > 0 && len(name) > names.MaxLength {
 				return fmt.Errorf("line %d: %q is no name", n.Content[i].Line, name)
 			}
 		}
@@ -229,6 +230,10 @@ func TestSchemaAgrees(t *testing.T) {
 		minimal + "    forwarded_headers: {trusted_ips: [10.0.0.0/8, \"::1\"]}\n",
 		minimal + "access_log: {sample: 0.5, fields: {path: false, host: \"${env:OFF}\"}}\n",
 		around + "    middlewares: []\n    priority: -7\n",
+		around + "    middlewares: [m]\nmiddlewares: {m: {retry: {attempts: 1, on_status: [503, \"500-502\", \"${env:NONE:-504}\"]}}}\n",
+		serviceWith(`health_check: {path: "/a?b", headers: {Host: a, "X_!": "${env:HOST} x"}}, ` + oneServer),
+		serviceWith("load_balancer: {sticky: {cookie: {name: a}}}, health_check: {type: tcp}, " + oneServer),
+		minimal + "    http: {upgrade_protocols: []}\nmiddlewares:\nshutdown: {tunnel_timeout_seconds: 5}\n",
 	} {
 		mustParse(t, doc)
 		if err := conforms(root, root, yamlRoot(t, doc)); err != nil {
@@ -241,6 +246,13 @@ func TestSchemaAgrees(t *testing.T) {
 		service(""), service("{}"), service("{url: http://a/b}"), service("{url: https://a}"),
 		"entrypoints: {}\n", "entrypoints: {a: {address: 80}}\n", minimal + "access_log: {sample: 2}\n",
 		around + "    entrypoints: []\n", minimal + "log: [a]\n",
+		minimal + "middlewares: {m: {}}\n", minimal + "middlewares: {m: }\n", minimal + "middlewares: {m: {retry: {}}}\n",
+		minimal + "middlewares: {m: {retry: {attempts: 1}, circuit_breaker: {}}}\n", minimal + "admin: {}\n",
+		minimal + "middlewares: {m: {circuit_breaker: {status_codes: [600]}}}\n",
+		minimal + "middlewares: {m: {circuit_breaker: {status_codes: [5xx]}}}\n",
+		serviceWith("load_balancer: {sticky: {}}, " + oneServer), serviceWith("load_balancer: {hash_on: url}, " + oneServer),
+		serviceWith("health_check: {path: a}, " + oneServer), serviceWith(`health_check: {path: /, headers: {"a b": c}}, ` + oneServer),
+		serviceWith(`health_check: {path: /, headers: {a: " b"}}, ` + oneServer),
 	} {
 		if _, err := Parse("c.yaml", []byte(doc), testEnv); err == nil {
 			t.Errorf("Parse accepts\n%s", doc)
