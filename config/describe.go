@@ -1,6 +1,10 @@
 package config
 
-import "gopkg.in/yaml.v3"
+import (
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
 
 // keyed is a mapping of the file whose keys are known: a pointer to one of the package's types.
 type keyed interface {
@@ -61,6 +65,8 @@ type value interface {
 	load(l *loader, at site, n *yaml.Node)
 	// shape describes the value.
 	shape() shape
+	// show returns what is stored as the file would have it, secrets left out; nil for nothing.
+	show() any
 }
 
 // kind is the form of a value in the file.
@@ -88,13 +94,14 @@ func (k kind) String() string {
 // shape describes a value: all that messages, the schema and the reference say of it.
 type shape struct {
 	kind     kind
-	expected string   // what a message says was expected
-	initial  any      // the default as the file would have it; nil when there is none
-	object   *object  // kindMapping
-	optional bool     // kindMapping: to leave it out is not the same as to give it without keys
-	element  value    // kindByName, kindFields and kindList
-	words    []string // kindSwitches, and kindText when these are the only values
-	pattern  string   // kindText and kindStatus: a regular expression, empty for any
-	atLeast  int      // kindByName and kindList: fewest elements
-	min, max any      // kindInteger, kindStatus and kindNumber
+	expected string        // what a message says was expected
+	initial  any           // the default as the file would have it; nil when there is none
+	object   *object       // kindMapping
+	optional bool          // kindMapping: to leave it out is not the same as to give it without keys
+	element  value         // kindByName, kindFields and kindList
+	words    []string      // kindSwitches, and kindText when these are the only values
+	pattern  string        // kindText and kindStatus: a regular expression, empty for any
+	atLeast  int           // kindByName and kindList: fewest elements
+	min, max any           // kindInteger, kindStatus and kindNumber
+	unit     time.Duration // what an integer that stands for a time counts
 }

@@ -108,6 +108,7 @@ func withoutDefault[T any](v value, left T) value {
 // duration is an integer that counts a unit; first, low and high count it too.
 func duration(dst *time.Duration, unit time.Duration, first, low, high int64) value {
 	form := integerShape(first, low, high)
+	form.unit = unit
 	return scalar[time.Duration]{dst, time.Duration(first) * unit, form, func(s string) (time.Duration, error) {
 		v, err := parseInteger(s, low, high)
 		return time.Duration(v) * unit, err
