@@ -55,7 +55,12 @@ func (o *observer) Done(x *exchange.Exchange) {
 			o.services[x.Route.ID].Retried()
 		}
 	}
-	shard.Done(x.Status, total, added, x.BytesIn, x.BytesOut)
+	if x.Tunnel() {
+		added = 0
+		shard.Tunnel(x.Status, x.BytesIn, x.BytesOut)
+	} else {
+		shard.Done(x.Status, total, added, x.BytesIn, x.BytesOut)
+	}
 	if x.Err != nil && x.Err.Side == codec.Client && x.Err.Kind != codec.KindNone {
 		o.entries[x.EntryPoint()].ClientError(int(x.Err.Kind))
 	}

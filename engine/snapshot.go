@@ -151,9 +151,10 @@ func buildEntryPoint(name string, c *config.EntryPoint) *entryPoint {
 		address:        c.Address.String(),
 		maxConnections: c.MaxConnections,
 		env: &exchange.Env{
-			Trusted: c.ForwardedHeaders.TrustedIPs,
-			Alias:   alias[h.AliasHeaders],
-			MaxBody: h.MaxBodyBytes,
+			Trusted:  c.ForwardedHeaders.TrustedIPs,
+			Alias:    alias[h.AliasHeaders],
+			MaxBody:  h.MaxBodyBytes,
+			Upgrades: h.UpgradeProtocols,
 		},
 		settings: &frontend.Settings{
 			HeaderTimeout: h.HeaderTimeout,
@@ -162,6 +163,7 @@ func buildEntryPoint(name string, c *config.EntryPoint) *entryPoint {
 			BodyMinRate:   h.BodyMinBytesPerSecond,
 			IdleTimeout:   h.IdleTimeout,
 			WriteTimeout:  h.WriteTimeout,
+			TunnelIdle:    h.TunnelIdleTimeout,
 			Limits:        h1.Limits{HeadBytes: h.MaxHeadBytes, Fields: h.MaxHeaders},
 			MaxRequests:   int(h.MaxRequestsPerConnection),
 		},

@@ -29,7 +29,7 @@ type Env struct {
 	Trusted    []netip.Prefix // peers whose forwarding fields are kept
 	Alias      AliasPolicy
 	MaxBody    int64    // of request content in bytes; 0: no limit
-	Upgrades   []string // protocols that a request may ask for, in lower case; with a version, only that one
+	Upgrades   []string // names of the protocols that a request may ask for, in lower case
 	EntryPoint int      // position among the snapshot's entry points, for tables kept by the observer
 }
 

@@ -80,7 +80,7 @@ func newScene(t *testing.T) *scene {
 	pools := upstream.NewPools(s.loop, upstream.NewGroup(1), 0, func(*upstream.Service) upstream.Meter { return meter{w} })
 	s.entry = &frontend.EntryPoint{
 		Local: exchange.NewLocal(s.loop, pools, s, 1), Conns: frontend.NewConnections(), Meter: entryMeter{w},
-		Env: &exchange.Env{MaxBody: 100, Upgrades: []string{"websocket", "chat/2"}, Table: routing.NewTable([]routing.Entry[*exchange.Route]{
+		Env: &exchange.Env{MaxBody: 100, Upgrades: []string{"websocket", "chat"}, Table: routing.NewTable([]routing.Entry[*exchange.Route]{
 			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: service}}})},
 		Settings: &frontend.Settings{HeaderTimeout: time.Minute, BodyIdle: time.Minute, IdleTimeout: time.Hour,
 			WriteTimeout: time.Minute, TunnelIdle: tunnelIdle, Limits: h1.Limits{HeadBytes: 4096, Fields: 30}},

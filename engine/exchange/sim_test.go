@@ -45,6 +45,7 @@ type world struct {
 	drained drainState
 
 	accepted, left, opened, closed int
+	tunnels                        int // open ones
 }
 
 // drainState is how far the end of the proxy has come.
@@ -175,6 +176,9 @@ func (m meter) Failed(codec.Kind) {}
 
 func (m entryMeter) Accepted() { m.w.accepted++ }
 func (m entryMeter) Closed()   { m.w.left++ }
+
+func (m entryMeter) TunnelOpened() { m.w.tunnels++ }
+func (m entryMeter) TunnelClosed() { m.w.tunnels-- }
 
 // run lets the world take its course until nobody has anything left to do.
 func (w *world) run() {

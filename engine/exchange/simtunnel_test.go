@@ -262,9 +262,9 @@ func (w *tunnelWorld) judge() {
 				x.server.fate)
 		}
 	}
-	if w.entry.Conns.Open() != 0 || w.entry.Conns.Tunnels() != 0 || w.target.Open() != 0 || w.target.InFlight() != 0 {
-		w.world.fault("left: %d client connections, %d tunnels, %d to the server, %d in flight", w.entry.Conns.Open(),
-			w.entry.Conns.Tunnels(), w.target.Open(), w.target.InFlight())
+	if w.entry.Conns.Open() != 0 || w.entry.Conns.Tunnels() != 0 || w.world.tunnels != 0 || w.target.Open() != 0 || w.target.InFlight() != 0 {
+		w.world.fault("left: %d client connections, %d tunnels, %d counted, %d to the server, %d in flight", w.entry.Conns.Open(),
+			w.entry.Conns.Tunnels(), w.world.tunnels, w.target.Open(), w.target.InFlight())
 	}
 	for t := range w.loop.timers {
 		if t.Armed() {

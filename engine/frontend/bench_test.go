@@ -82,6 +82,8 @@ func (benchMeter) Failed(codec.Kind) {}
 func (nothing) Done(*exchange.Exchange) {}
 func (nothing) Accepted()               {}
 func (nothing) Closed()                 {}
+func (nothing) TunnelOpened()           {}
+func (nothing) TunnelClosed()           {}
 
 // BenchmarkRequest is one keep-alive request through frontend, exchange, routing, pool and back, without sockets.
 func BenchmarkRequest(b *testing.B) {

@@ -25,6 +25,8 @@ type Settings struct {
 type Meter interface {
 	Accepted()
 	Closed()
+	TunnelOpened() // a connection became a tunnel
+	TunnelClosed() // that connection closed
 }
 
 // EntryPoint is one entry point's part of one loop. It belongs to the loop.

@@ -357,6 +357,9 @@ func (c *H1) abort() {
 func (c *H1) gone() {
 	s := c.entry.Conns
 	s.roll(c.phase).remove(c)
+	if c.phase == phaseTunnel || c.phase == phaseTunnelEnded {
+		c.entry.Meter.TunnelClosed()
+	}
 	c.phase = phaseClosed
 	c.entry.Local.Loop.Stop(&c.readTimer)
 	c.entry.Local.Loop.Stop(&c.writeTimer)
