@@ -104,7 +104,8 @@ func (n *names) target(key targetKey, id string, addr reactor.Addr) *upstream.Ta
 	t := n.targets[key]
 	if t == nil {
 		s := &key.service.servers[key.server]
-		t = upstream.NewTarget(id, addr, s.host(), s.weight, n.loops)
+		t = upstream.NewTarget(id, addr, s.host(), n.loops)
+		t.SetWeight(s.weight)
 		n.targets[key] = t
 	}
 	return t

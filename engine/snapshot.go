@@ -124,7 +124,7 @@ func buildService(name string, c *config.Service) *service {
 	if err != nil {
 		panic("engine: a strategy that config takes is not known: " + err.Error())
 	}
-	v := &service{Service: upstream.NewService(name, upstream.Options{
+	v := &service{Service: upstream.NewService(name, &upstream.Options{
 		Strategy:       strategy,
 		ConnectTimeout: c.Timeouts.Connect,
 		RequestTimeout: c.Timeouts.Request,
@@ -135,7 +135,7 @@ func buildService(name string, c *config.Service) *service {
 		MaxConnections: c.Pool.MaxConnectionsPerServer,
 		PassHost:       c.PassHostHeader,
 		HeadLimits:     responseLimits,
-	})}
+	}, nil)}
 	for _, s := range c.Servers {
 		v.servers = append(v.servers, server{url: s.URL, weight: s.Weight})
 	}

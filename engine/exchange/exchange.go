@@ -195,7 +195,7 @@ func (x *Exchange) open() {
 	if x.request == RequestStreaming {
 		x.hold(holdsClient)
 	}
-	x.attempt = x.Route.Service.Open(x.local.Pools, &x.RequestHead, x.tried, x)
+	x.attempt = x.Route.Service.Open(x.local.Pools, &upstream.Query{Tried: x.tried}, x)
 }
 
 // hold pauses a side, once.

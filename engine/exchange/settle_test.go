@@ -61,11 +61,11 @@ func (s *scene) Done(x *exchange.Exchange) {
 func newScene(t *testing.T) *scene {
 	s := &scene{t: t, loop: sim.NewLoop(1)}
 	s.loop.Net = sim.Net{Window: 64 << 10, Piece: 64 << 10}
-	service := upstream.NewService("s", upstream.Options{ConnectTimeout: time.Second, RequestTimeout: 2 * time.Second,
+	service := upstream.NewService("s", &upstream.Options{ConnectTimeout: time.Second, RequestTimeout: 2 * time.Second,
 		ResponseIdle: 2 * time.Second, QueueTimeout: time.Second, IdleTimeout: time.Minute, MaxIdle: 8, PassHost: true,
-		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}})
+		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}}, nil)
 	for i := range 2 {
-		s.targets = append(s.targets, upstream.NewTarget(fmt.Sprint(i), serverAddr(i), "s", 1, 1))
+		s.targets = append(s.targets, upstream.NewTarget(fmt.Sprint(i), serverAddr(i), "s", 1))
 		s.loop.Listen(serverAddr(i), func(c reactor.Conn) reactor.Sink {
 			s.servers = append(s.servers, &end{conn: c})
 			return s.servers[len(s.servers)-1]
@@ -187,8 +187,8 @@ func TestSettle(t *testing.T) {
 			s.sends(&s.client, get)
 		}, "HTTP/1.1 502 Bad Gateway", "", 0, "502 refused, 1 retries"},
 		{"no server", func(s *scene) {
-			s.targets[0].SetState(upstream.TargetDown)
-			s.targets[1].SetState(upstream.TargetDown)
+			s.targets[0].SetHealth(false, 0, "test")
+			s.targets[1].SetHealth(false, 0, "test")
 			s.sends(&s.client, get)
 		}, "HTTP/1.1 503 Service Unavailable", "", 0, "503 no_target, 0 retries"},
 		{"no response in time", func(s *scene) {

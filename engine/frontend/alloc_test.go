@@ -33,10 +33,10 @@ func descriptor(t *testing.T, c net.Conn) int {
 
 // newEntry makes an entry point of a loop that leads to the one server at addr.
 func newEntry(t *testing.T, loop reactor.Loop, addr reactor.Addr) *frontend.EntryPoint {
-	service := upstream.NewService("s", upstream.Options{PassHost: true, MaxIdle: 8, RequestTimeout: time.Minute,
+	service := upstream.NewService("s", &upstream.Options{PassHost: true, MaxIdle: 8, RequestTimeout: time.Minute,
 		ResponseIdle: time.Minute, IdleTimeout: time.Minute, ConnectTimeout: time.Minute,
-		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}})
-	service.SetTargets([]*upstream.Target{upstream.NewTarget("t", addr, "h", 1, 1)})
+		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}}, nil)
+	service.SetTargets([]*upstream.Target{upstream.NewTarget("t", addr, "h", 1)})
 	rule, err := routing.Parse("PathPrefix(`/`)")
 	if err != nil {
 		t.Fatal(err)
