@@ -44,14 +44,12 @@ var (
 		Cause: errText("the server left the service")}
 	errIdleRace = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryIdle, Status: 502,
 		Cause: errText("the server closed the idle connection")}
-	errClosed = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryUnanswered, Status: 502,
+	errClosed = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryNever, Status: 502,
 		Cause: errText("the server closed the connection before a response")}
 	errTruncated = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryNever, Status: 502,
 		Cause: errText("the server closed the connection inside a response")}
-	errHeadTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryUnanswered, Status: 504,
+	errHeadTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryNever, Status: 504,
 		Cause: errText("the server did not respond in time")}
-	errHeadStalled = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryNever, Status: 504,
-		Cause: errText("the server did not send its final response in time")}
 	errIdleTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryNever, Status: 504,
 		Cause: errText("the server stopped sending inside a response")}
 	errInterim = &codec.Error{Side: codec.Upstream, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
@@ -91,7 +89,7 @@ func (c *h1conn) OnDrained() {
 	}
 	if a := c.attempt; a != nil && a.state == AttemptOpen {
 		if c.recv == partHead {
-			a.awaitHead()
+			a.arm(a.service.Options.RequestTimeout)
 		}
 		a.receiver.Drained()
 	}
@@ -101,7 +99,6 @@ func (c *h1conn) open() {
 	c.state = connBusy
 	a := c.attempt
 	c.pool.pools.loop.Stop(&a.timer)
-	a.connecting = c.pool.pools.loop.Now().Sub(a.since)
 	a.bind(c)
 }
 
@@ -208,7 +205,7 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 		a.answered = c.pool.pools.loop.Now()
 	}
 	h := &c.pool.pools.head
-	n, err := h1.ParseResponseHead(in, c.method, h, &c.pool.service.Options().HeadLimits)
+	n, err := h1.ParseResponseHead(in, c.method, h, c.pool.limits)
 	if err != nil {
 		c.broken(a, err)
 		return false
@@ -227,7 +224,7 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 		if h.Status == 100 && c.send == partAwaited {
 			c.send = partContent
 		}
-		a.awaitHead()
+		a.arm(a.service.Options.RequestTimeout)
 		a.receiver.Head(h, false)
 		c.consume(n)
 		return true
@@ -236,16 +233,15 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 		h.Framing == codec.ByClose {
 		c.keep |= codec.OptClose
 	}
-	a.heard(h.Status)
 	c.recv = partContent
-	c.body.Start(h.Framing, h.Length, codec.Upstream, &c.pool.service.Options().HeadLimits)
+	c.body.Start(h.Framing, h.Length, codec.Upstream, c.pool.limits)
 	if c.body.Done() {
 		r := c.detach()
 		r.Head(h, true)
 		c.finish(n)
 		return false
 	}
-	a.arm(a.service.Options().ResponseIdle)
+	a.arm(a.service.Options.ResponseIdle)
 	a.receiver.Head(h, false)
 	c.consume(n)
 	return true
@@ -272,7 +268,7 @@ func (c *h1conn) readContent(a *Attempt, in []byte) bool {
 		return false
 	}
 	if len(data) > 0 {
-		a.arm(a.service.Options().ResponseIdle)
+		a.arm(a.service.Options.ResponseIdle)
 		a.receiver.Data(data, false)
 	}
 	c.consume(n)
@@ -291,7 +287,7 @@ func (c *h1conn) detach() codec.Receiver {
 	a := c.attempt
 	c.attempt = nil
 	c.recv = partWhole
-	a.end(nil)
+	a.end()
 	return a.receiver
 }
 
@@ -380,15 +376,14 @@ func (c *h1conn) abort() {
 // then the time begins anew.
 func (c *h1conn) expired() {
 	a := c.attempt
+	o := &a.service.Options
 	switch {
 	case c.recv == partHead && c.send == partContent && c.conn.Queued() == 0:
-		a.awaitHead()
-	case c.recv == partHead && a.answered == 0:
-		c.broken(a, errHeadTimeout)
+		a.arm(o.RequestTimeout)
 	case c.recv == partHead:
-		c.broken(a, errHeadStalled)
+		c.broken(a, errHeadTimeout)
 	case c.holds > 0:
-		a.arm(a.service.Options().ResponseIdle)
+		a.arm(o.ResponseIdle)
 	default:
 		c.broken(a, errIdleTimeout)
 	}
@@ -406,7 +401,7 @@ func (c *h1conn) Head(h *codec.Head, end bool) {
 		c.offer(h)
 	}
 	authority := h.Authority
-	if !c.pool.service.Options().PassHost || len(authority) == 0 {
+	if !c.pool.service.Options.PassHost || len(authority) == 0 {
 		h.Authority = c.pool.host
 	}
 	p.out = h1.AppendRequestHead(p.out[:0], h, c.framing)
@@ -439,7 +434,7 @@ func (c *h1conn) Data(b []byte, end bool) {
 		return
 	}
 	if c.recv == partHead {
-		c.attempt.awaitHead()
+		c.attempt.arm(c.attempt.service.Options.RequestTimeout)
 	}
 	if v := c.pool.pools.framer.Frame(c.framing, b, end); v != nil {
 		c.conn.Writev(v)
@@ -473,7 +468,7 @@ func (c *h1conn) Hold(on bool) {
 	} else {
 		c.holds--
 		if a := c.attempt; a != nil && c.recv == partContent {
-			a.arm(a.service.Options().ResponseIdle)
+			a.arm(a.service.Options.ResponseIdle)
 		}
 	}
 	c.conn.Hold(on)
