@@ -89,10 +89,13 @@ type Retry uint8
 
 // What may follow.
 const (
-	RetryNever Retry = iota // the server may have acted on the request
-	RetryIdle               // an idle connection closed under the request: again when the request is idempotent
-	RetrySafe               // nothing of the request was sent: always safe
+	RetryNever      Retry = iota // something of a response came
+	RetryUnanswered              // the request, or a part of it, was sent and nothing of a response came
+	RetryIdle                    // an idle connection closed under the request: again when the request is idempotent
+	RetrySafe                    // nothing of the request was sent: always safe
 )
+
+func (r Retry) String() string { return [...]string{"never", "unanswered", "idle", "safe"}[r] }
 
 // Error says whose fault something is, what may follow and what the client is told. Values are shared and immutable
 // where nothing about them varies, so that the hot path allocates none.

@@ -8,7 +8,7 @@
 // default, limits, meaning. Loading, defaults, validation, the JSON Schema and the reference are all derived from it.
 // A key of the contract that this version does not implement yet has a row in notYet and is refused by name.
 //
-// The package starts nothing and keeps nothing: a Config is the caller's alone, and is not changed after Parse.
+// A Config is the caller's alone, and is not changed after Parse. But for Watch the package starts and keeps nothing.
 package config
 
 //go:generate go test -run TestGenerated -update

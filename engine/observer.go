@@ -23,14 +23,24 @@ var errorKinds = func() []string {
 type observer struct {
 	loop     int
 	registry *telemetry.Registry
-	*tables  // by exchange.Route.ID and exchange.Env.EntryPoint; a reload replaces them
+	routes   []*telemetry.RouteShard // by exchange.Route.ID
+	services []*telemetry.ServiceShard
 	noRoute  *telemetry.RouteShard
-	log      *telemetry.LogShard // nil without an access log; a reload replaces it
+	entries  []*telemetry.EntryPointShard // by exchange.Env.EntryPoint
+	log      *telemetry.LogShard          // nil without an access log
 	record   telemetry.Record
 }
 
-func newObserver(loop int, r *telemetry.Registry) *observer {
-	return &observer{loop: loop, registry: r, tables: new(tables), noRoute: r.Route("", "").Shard(loop)}
+func newObserver(loop int, r *telemetry.Registry, s *snapshot, log *telemetry.LogShard) *observer {
+	o := &observer{loop: loop, registry: r, log: log, noRoute: r.Route("", "").Shard(loop)}
+	for _, route := range s.routes {
+		o.routes = append(o.routes, r.Route(route.Name, route.Service.Name).Shard(loop))
+		o.services = append(o.services, r.Service(route.Service.Name).Shard(loop))
+	}
+	for _, e := range s.entryPoints {
+		o.entries = append(o.entries, r.EntryPoint(e.name).Shard(loop))
+	}
+	return o
 }
 
 // Done is the exchange.Observer's.
@@ -45,7 +55,12 @@ func (o *observer) Done(x *exchange.Exchange) {
 			o.services[x.Route.ID].Retried()
 		}
 	}
-	shard.Done(x.Status, total, added, x.BytesIn, x.BytesOut)
+	if x.Tunnel() {
+		added = 0
+		shard.Tunnel(x.Status, x.BytesIn, x.BytesOut)
+	} else {
+		shard.Done(x.Status, total, added, x.BytesIn, x.BytesOut)
+	}
 	if x.Err != nil && x.Err.Side == codec.Client && x.Err.Kind != codec.KindNone {
 		o.entries[x.EntryPoint()].ClientError(int(x.Err.Kind))
 	}

@@ -19,7 +19,7 @@ import (
 // services take from the resolver.
 type snapshot struct {
 	entryPoints []*entryPoint     // by name
-	routes      []*exchange.Route // by name
+	routes      []*exchange.Route // by exchange.Route.ID
 	services    []*service        // by name
 	conflicts   []string          // what is odd about the routers, for the log
 }
@@ -27,26 +27,16 @@ type snapshot struct {
 // entryPoint is one entry point, without its sockets.
 type entryPoint struct {
 	name           string
-	address        config.Address
+	address        string
 	maxConnections int
-	env            *exchange.Env // to be copied for each loop
+	env            *exchange.Env
 	settings       *frontend.Settings
 }
 
-// service is one service, which outlives the configuration, and what this one says of it.
+// service is one service and the servers it was configured with.
 type service struct {
 	*upstream.Service
 	servers []server
-}
-
-// hosts are the names among the servers, one for each.
-func (v *service) hosts() (hosts []string) {
-	for i := range v.servers {
-		if _, ok := v.servers[i].fixed(); !ok {
-			hosts = append(hosts, v.servers[i].url.Host)
-		}
-	}
-	return hosts
 }
 
 // server is one configured server; a name stands for any number of addresses.
@@ -68,12 +58,14 @@ func (s *server) fixed() (reactor.Addr, bool) {
 // client, and many send large heads.
 var responseLimits = h1.Limits{HeadBytes: 64 << 10, Fields: 256}
 
-// build compiles a configuration with what the catalogue knows of those before, and enters what is new to it. The
-// errors are of config.Errors, all at once.
-func build(c *config.Config, known *catalog) (*snapshot, error) {
+// build compiles a configuration. The errors are of config.Errors, all at once.
+func build(c *config.Config) (*snapshot, error) {
 	s := &snapshot{}
+	byName := map[string]*upstream.Service{}
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
-		s.services = append(s.services, buildService(name, c.Services[name], known))
+		v := buildService(name, c.Services[name])
+		s.services = append(s.services, v)
+		byName[name] = v.Service
 	}
 	var errs config.Errors
 	entries := make(map[string][]routing.Entry[*exchange.Route])
@@ -84,7 +76,7 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 			errs = append(errs, ruleError(c, name, err))
 			continue
 		}
-		route := &exchange.Route{Name: name, Service: known.services[r.Service], ID: known.routes.of(routeName{name, r.Service})}
+		route := &exchange.Route{Name: name, Service: byName[r.Service], ID: len(s.routes)}
 		s.routes = append(s.routes, route)
 		for _, e := range r.EntryPoints {
 			entries[e] = append(entries[e], routing.Entry[*exchange.Route]{
@@ -97,7 +89,7 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.EntryPoints)) {
 		e := buildEntryPoint(name, c.EntryPoints[name])
-		e.env.EntryPoint = known.entryPoints.of(name)
+		e.env.EntryPoint = len(s.entryPoints)
 		e.env.Table = routing.NewTable(entries[name])
 		s.entryPoints = append(s.entryPoints, e)
 		for _, conflict := range routing.Conflicts(entries[name]) {
@@ -110,7 +102,7 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 // Check finds what Load cannot know to be wrong with a configuration: rules that do not parse, an error of
 // config.Errors, and, as warnings, routers that can never be reached or that only their names put in order.
 func Check(c *config.Config) (warnings []string, err error) {
-	s, err := build(c, newCatalog())
+	s, err := build(c)
 	if err != nil {
 		return nil, err
 	}
@@ -127,12 +119,12 @@ func ruleError(c *config.Config, router string, err error) config.Error {
 	return e
 }
 
-func buildService(name string, c *config.Service, known *catalog) *service {
+func buildService(name string, c *config.Service) *service {
 	strategy, err := upstream.ParseStrategy(string(c.LoadBalancer.Strategy))
 	if err != nil {
 		panic("engine: a strategy that config takes is not known: " + err.Error())
 	}
-	options := upstream.Options{
+	v := &service{Service: upstream.NewService(name, &upstream.Options{
 		Strategy:       strategy,
 		ConnectTimeout: c.Timeouts.Connect,
 		RequestTimeout: c.Timeouts.Request,
@@ -143,12 +135,7 @@ func buildService(name string, c *config.Service, known *catalog) *service {
 		MaxConnections: c.Pool.MaxConnectionsPerServer,
 		PassHost:       c.PassHostHeader,
 		HeadLimits:     responseLimits,
-	}
-	v := &service{Service: known.services[name]}
-	if v.Service == nil || v.Options != options {
-		v.Service = upstream.NewService(name, options)
-		known.services[name] = v.Service
-	}
+	}, nil)}
 	for _, s := range c.Servers {
 		v.servers = append(v.servers, server{url: s.URL, weight: s.Weight})
 	}
@@ -161,12 +148,13 @@ func buildEntryPoint(name string, c *config.EntryPoint) *entryPoint {
 	h := &c.HTTP
 	return &entryPoint{
 		name:           name,
-		address:        c.Address,
+		address:        c.Address.String(),
 		maxConnections: c.MaxConnections,
 		env: &exchange.Env{
-			Trusted: c.ForwardedHeaders.TrustedIPs,
-			Alias:   alias[h.AliasHeaders],
-			MaxBody: h.MaxBodyBytes,
+			Trusted:  c.ForwardedHeaders.TrustedIPs,
+			Alias:    alias[h.AliasHeaders],
+			MaxBody:  h.MaxBodyBytes,
+			Upgrades: h.UpgradeProtocols,
 		},
 		settings: &frontend.Settings{
 			HeaderTimeout: h.HeaderTimeout,
@@ -175,6 +163,7 @@ func buildEntryPoint(name string, c *config.EntryPoint) *entryPoint {
 			BodyMinRate:   h.BodyMinBytesPerSecond,
 			IdleTimeout:   h.IdleTimeout,
 			WriteTimeout:  h.WriteTimeout,
+			TunnelIdle:    h.TunnelIdleTimeout,
 			Limits:        h1.Limits{HeadBytes: h.MaxHeadBytes, Fields: h.MaxHeaders},
 			MaxRequests:   int(h.MaxRequestsPerConnection),
 		},

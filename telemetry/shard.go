@@ -33,6 +33,15 @@ type RouteShard struct {
 // the request's first byte to the response's last, added the part of it that was spent in the proxy; the bytes are
 // those received from and sent to the client, heads included.
 func (s *RouteShard) Done(status int, duration, added time.Duration, bytesIn, bytesOut uint64) {
+	s.count(status, bytesIn, bytesOut)
+	s.duration.observe(durationScale, duration)
+	s.added.observe(addedScale, added)
+}
+
+// Tunnel is Done of an exchange that became a tunnel: how long people talk is no latency, so no time is observed.
+func (s *RouteShard) Tunnel(status int, bytesIn, bytesOut uint64) { s.count(status, bytesIn, bytesOut) }
+
+func (s *RouteShard) count(status int, bytesIn, bytesOut uint64) {
 	class := uint(status) / 100
 	if class >= uint(len(s.codes)) {
 		class = 0
@@ -40,8 +49,6 @@ func (s *RouteShard) Done(status int, duration, added time.Duration, bytesIn, by
 	s.codes[class].add(1)
 	s.bytesIn.add(bytesIn)
 	s.bytesOut.add(bytesOut)
-	s.duration.observe(durationScale, duration)
-	s.added.observe(addedScale, added)
 }
 
 // EntryPointShard counts the client connections of one entry point on one loop, whose goroutine alone may call its

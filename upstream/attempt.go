@@ -40,10 +40,16 @@ type Attempt struct {
 	timer    reactor.Timer
 	next     *Attempt // in pool.queue
 	state    AttemptState
-	pending  bool // a.later is deferred and has not run
-	released bool // the owner is through with it
+	pending  bool          // a.later is deferred and has not run
+	released bool          // the owner is through with it
+	timeout  time.Duration // Query.Timeout
+	breaker  *breaker      // the server's, that the attempt passed and has not left; nil without one
+	pass     Pass          // of breaker
+	status   int           // of the final response; 0 before it
 
 	opened, sent, answered reactor.Instant
+	since                  reactor.Instant // when it was queued, or its connection dialled
+	queued, connecting     time.Duration
 }
 
 // Target is the server chosen, nil when there was none.
@@ -60,6 +66,13 @@ func (a *Attempt) Sent() reactor.Instant { return a.sent }
 // Answered is when the first byte of the response arrived, 0 before.
 func (a *Attempt) Answered() reactor.Instant { return a.answered }
 
+// Queued is how long the attempt waited for a connection while the server had as many as it may have, and Connected how
+// long opening one took; 0 when an idle one was there.
+func (a *Attempt) Queued() time.Duration { return a.queued }
+
+// Connected is described at Queued.
+func (a *Attempt) Connected() time.Duration { return a.connecting }
+
 // Release gives the attempt back. When it has not ended it is cancelled: a request of which anything was sent closes
 // its connection. The attempt must not be used afterwards.
 func (a *Attempt) Release() {
@@ -75,15 +88,15 @@ func (a *Attempt) Release() {
 	case AttemptOpen:
 		a.conn.abandon()
 	}
-	a.end()
+	a.end(nil)
 	a.released = true
 	if !a.pending {
 		a.pools.freeAttempt(a)
 	}
 }
 
-// end makes the attempt silent and settles its counts. It is idempotent.
-func (a *Attempt) end() {
+// end makes the attempt silent and settles its counts, with why it failed if it did. It is idempotent.
+func (a *Attempt) end(e *codec.Error) {
 	if a.state == AttemptDone {
 		return
 	}
@@ -91,6 +104,7 @@ func (a *Attempt) end() {
 	a.conn = nil
 	if a.pool != nil {
 		a.pool.counts.InFlight.Add(-1)
+		a.judge(e)
 	}
 }
 
@@ -99,7 +113,7 @@ func (a *Attempt) fail(e *codec.Error) {
 	if a.state == AttemptDone {
 		return
 	}
-	a.end()
+	a.end(e)
 	if a.pool != nil {
 		a.pool.meter.Failed(e.Kind)
 	}
@@ -136,7 +150,7 @@ func (a *Attempt) deferred() {
 		a.fail(a.err)
 	case a.state == AttemptReady:
 		a.state = AttemptOpen
-		a.arm(a.service.Options.RequestTimeout)
+		a.armWithin(a.service.Options().RequestTimeout)
 		a.receiver.Ready(a.conn)
 	}
 }
@@ -147,12 +161,35 @@ func (a *Attempt) arm(d time.Duration) {
 	}
 }
 
+// armWithin arms the timer for d, or for what is left of the attempt's own time when that is less.
+func (a *Attempt) armWithin(d time.Duration) {
+	if a.timeout > 0 {
+		if left := a.timeout - a.pools.loop.Now().Sub(a.opened); d <= 0 || left < d {
+			d = max(left, reactor.Tick)
+		}
+	}
+	a.arm(d)
+}
+
+// awaitHead arms the timer anew for the response head: the server has just taken content or sent a sign of life.
+func (a *Attempt) awaitHead() {
+	if a.timeout > 0 {
+		a.arm(a.timeout)
+	} else {
+		a.arm(a.service.Options().RequestTimeout)
+	}
+}
+
 // expired runs when the time of the present state is over.
 func (a *Attempt) expired() {
 	switch a.state {
 	case AttemptQueued:
 		a.pool.unqueue(a)
-		a.fail(errQueueTimeout)
+		if a.timeout > 0 && a.pools.loop.Now().Sub(a.opened) >= a.timeout {
+			a.fail(errAttemptTimeout)
+		} else {
+			a.fail(errQueueTimeout)
+		}
 	case AttemptOpening:
 		c := a.conn
 		a.conn, c.attempt = nil, nil

@@ -12,9 +12,27 @@ import (
 func targetsOf(weights ...int) []*Target {
 	set := make([]*Target, len(weights))
 	for i, w := range weights {
-		set[i] = NewTarget(fmt.Sprintf("http://server-%d", i), reactor.Addr{}, "server", w, 2)
+		set[i] = NewTarget(fmt.Sprintf("http://server-%d", i), reactor.Addr{}, "server", 4)
+		set[i].SetWeight(w)
 	}
 	return set
+}
+
+// balancerOf makes a service of the targets and one loop's balancer of it.
+func balancerOf(o Options, set []*Target, loop int, seed uint64) *balancer {
+	s := NewService("s", &o, nil)
+	s.SetTargets(set)
+	var latencies []*latency
+	for range set {
+		latencies = append(latencies, &latency{})
+	}
+	return newBalancer(s, s.setup.Load(), loop, seed, latencies)
+}
+
+// next is the position that is picked with this random number.
+func (b *balancer) next(rnd uint64, tried ...*Target) int {
+	b.ask.tried, b.ask.rnd = tried, rnd
+	return b.pick()
 }
 
 func same(weight, n int) []int {
@@ -25,12 +43,15 @@ func same(weight, n int) []int {
 	return weights
 }
 
+// takes reports whether a target may be given requests, as long as there are others.
+func takes(t *Target) bool { return !t.has(takenOut | unhealthy | isBackup) }
+
 // letters is the sequence of n picks: a for position 0, and "-" for none.
-func letters(b Balancer, n int, tried ...*Target) string {
+func letters(b *balancer, n int, tried ...*Target) string {
 	rnd := rand.NewPCG(1, 2)
 	var s strings.Builder
 	for range n {
-		if i := b.Pick(tried, rnd.Uint64()); i < 0 {
+		if i := b.next(rnd.Uint64(), tried...); i < 0 {
 			s.WriteByte('-')
 		} else {
 			s.WriteByte('a' + byte(i))
@@ -40,12 +61,12 @@ func letters(b Balancer, n int, tried ...*Target) string {
 }
 
 // count is how often each position is picked in n picks.
-func count(t *testing.T, b Balancer, targets, n int, seed uint64, tried ...*Target) []int {
+func count(t *testing.T, b *balancer, targets, n int, seed uint64, tried ...*Target) []int {
 	t.Helper()
 	rnd := rand.NewPCG(seed, 0)
 	got := make([]int, targets)
 	for range n {
-		i := b.Pick(tried, rnd.Uint64())
+		i := b.next(rnd.Uint64(), tried...)
 		if i < 0 {
 			t.Fatalf("no target, seed %d", seed)
 		}
@@ -54,7 +75,7 @@ func count(t *testing.T, b Balancer, targets, n int, seed uint64, tried ...*Targ
 	return got
 }
 
-var allStrategies = []Strategy{RoundRobin, Weighted, LeastConn, Random}
+var allStrategies = []Strategy{RoundRobin, Weighted, LeastConn, Random, TwoChoices, PeakEWMA, ConsistentHash}
 
 func TestParseStrategy(t *testing.T) {
 	for _, s := range allStrategies {
@@ -63,7 +84,7 @@ func TestParseStrategy(t *testing.T) {
 		}
 	}
 	_, err := ParseStrategy("leastconn")
-	want := `strategy "leastconn" is not one of round_robin, weighted, least_conn, random`
+	want := `strategy "leastconn" is not one of round_robin, weighted, least_conn, random, p2c, ewma, consistent_hash`
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
@@ -120,13 +141,13 @@ func TestSequences(t *testing.T) {
 		t.Run(c.strategy.String()+"/"+c.name, func(t *testing.T) {
 			set := targetsOf(c.weights...)
 			for _, p := range c.down {
-				set[p-'a'].SetState(TargetDown)
+				set[p-'a'].SetHealth(false, 0, "test")
 			}
 			var tried []*Target
 			for _, p := range c.tried {
 				tried = append(tried, set[p-'a'])
 			}
-			if got := letters(NewBalancer(c.strategy, set, c.loop, c.seed), len(c.want), tried...); got != c.want {
+			if got := letters(balancerOf(Options{Strategy: c.strategy}, set, c.loop, c.seed), len(c.want), tried...); got != c.want {
 				t.Errorf("picked %s, want %s", got, c.want)
 			}
 		})
@@ -139,18 +160,18 @@ func TestManyTargets(t *testing.T) {
 	for _, s := range allStrategies {
 		t.Run(s.String(), func(t *testing.T) {
 			set := targetsOf(same(1, n)...)
-			b, rnd := NewBalancer(s, set, 1, 5), rand.NewPCG(3, 3)
+			b, rnd := balancerOf(Options{Strategy: s}, set, 1, 5), rand.NewPCG(3, 3)
 			seen := map[int]bool{}
 			var tried []*Target
 			for range n {
-				i := b.Pick(tried, rnd.Uint64())
+				i := b.next(rnd.Uint64(), tried...)
 				if i < 0 || seen[i] {
 					t.Fatalf("after %d of %d targets: position %d", len(tried), n, i)
 				}
 				seen[i] = true
 				tried = append(tried, set[i])
 			}
-			if i := b.Pick(tried, rnd.Uint64()); i < 0 {
+			if i := b.next(rnd.Uint64(), tried...); i < 0 {
 				t.Error("no target when all were tried")
 			}
 		})
@@ -161,14 +182,14 @@ func TestManyTargets(t *testing.T) {
 // proportion meanwhile.
 func TestWeightedStaysSmooth(t *testing.T) {
 	set := targetsOf(3, 1, 1)
-	b := NewBalancer(Weighted, set, 0, 0)
+	b := balancerOf(Options{Strategy: Weighted}, set, 0, 0)
 	for round := range 20 {
 		letters(b, round) // any phase
-		set[1].SetState(TargetDown)
+		set[1].SetHealth(false, 0, "test")
 		if got := count(t, b, 3, 4*100, 1); got[0] != 300 || got[1] != 0 || got[2] != 100 {
 			t.Fatalf("round %d: %v without the second, want 300, 0, 100", round, got)
 		}
-		set[1].SetState(TargetUp)
+		set[1].SetHealth(true, 0, "test")
 		for window := range 10 {
 			if got := count(t, b, 3, 5, 1); got[1] > 2 || window > 0 && got[1] != 1 {
 				t.Fatalf("round %d: %v in window %d after the second is back", round, got, window)
@@ -186,12 +207,13 @@ func TestWeightedShares(t *testing.T) {
 			weights[i] = r.IntN(10)
 		}
 		set := targetsOf(weights...)
-		b := NewBalancer(Weighted, set, r.IntN(8), r.Uint64())
+		b := balancerOf(Options{Strategy: Weighted}, set, r.IntN(8), r.Uint64())
 		for stretch := range 20 {
 			total := 0
 			for i, target := range set {
-				target.SetState(TargetState(r.IntN(int(targetStates))))
-				if target.Takes() {
+				target.SetHealth(r.IntN(3) > 0, 0, "test")
+				target.SetDraining(r.IntN(4) == 0)
+				if takes(target) {
 					total += weights[i]
 				}
 			}
@@ -201,7 +223,7 @@ func TestWeightedShares(t *testing.T) {
 			picks := 1 + r.IntN(300)
 			for i, got := range count(t, b, len(set), picks, seed) {
 				want := 0.0
-				if set[i].Takes() {
+				if takes(set[i]) {
 					want = float64(picks*weights[i]) / float64(total)
 				}
 				if d := float64(got) - want; d > 4 || d < -4 {
@@ -257,12 +279,12 @@ func TestDraws(t *testing.T) {
 					var tried []*Target
 					for p, w := range c.usable {
 						if w == 0 && p%2 == 0 {
-							set[p].SetState(TargetDown)
+							set[p].SetHealth(false, 0, "test")
 						} else if w == 0 {
 							tried = append(tried, set[p])
 						}
 					}
-					checkShares(t, count(t, NewBalancer(s, set, 0, 0), len(set), picks, seed, tried...), c.usable)
+					checkShares(t, count(t, balancerOf(Options{Strategy: s}, set, 0, 0), len(set), picks, seed, tried...), c.usable)
 				})
 			}
 		}
@@ -291,7 +313,7 @@ func TestLeastConn(t *testing.T) {
 				set[i].Counts(0).InFlight.Store(n[0])
 				set[i].Counts(1).InFlight.Store(n[1])
 			}
-			got := letters(NewBalancer(LeastConn, set, 0, 0), 100)
+			got := letters(balancerOf(Options{Strategy: LeastConn}, set, 0, 0), 100)
 			if strings.Trim(got, c.want) != "" {
 				t.Errorf("picked %s, want only of %s", got, c.want)
 			}
@@ -309,9 +331,9 @@ func TestLeastConnLevels(t *testing.T) {
 	const seed = 11
 	r := rand.New(rand.NewPCG(seed, 0))
 	set := targetsOf(1, 1, 1)
-	b := NewBalancer(LeastConn, set, 0, 0)
+	b := balancerOf(Options{Strategy: LeastConn}, set, 0, 0)
 	for step := range 5000 {
-		i := b.Pick(nil, r.Uint64())
+		i := b.next(r.Uint64())
 		set[i].Counts(step % 2).InFlight.Add(1)
 		for j, target := range set {
 			if n := target.InFlight(); n > 4 && r.IntN(5) < 1+4*min(j, 1) {
@@ -334,10 +356,10 @@ func TestLoopsAreStaggered(t *testing.T) {
 	set := targetsOf(same(1, n)...)
 	for _, s := range []Strategy{RoundRobin, Weighted} {
 		for seed := range uint64(n) {
-			first, second := NewBalancer(s, set, 0, seed), NewBalancer(s, set, 1, seed)
+			first, second := balancerOf(Options{Strategy: s}, set, 0, seed), balancerOf(Options{Strategy: s}, set, 1, seed)
 			got := make([]int, n)
 			for round := range rounds {
-				a, b := first.Pick(nil, 0), second.Pick(nil, 0)
+				a, b := first.next(0), second.next(0)
 				if a == b {
 					t.Fatalf("%v, seed %d: both loops pick %d in round %d", s, seed, a, round)
 				}
@@ -356,9 +378,9 @@ func TestLoopsAreStaggered(t *testing.T) {
 func TestPickAllocatesNothing(t *testing.T) {
 	for _, s := range allStrategies {
 		set := targetsOf(5, 1, 0, 1, 7)
-		set[4].SetState(TargetDown)
-		b, rnd, tried := NewBalancer(s, set, 0, 0), rand.NewPCG(1, 1), set[1:2]
-		if got := testing.AllocsPerRun(1000, func() { b.Pick(tried, rnd.Uint64()) }); got != 0 {
+		set[4].SetHealth(false, 0, "test")
+		b, rnd, tried := balancerOf(Options{Strategy: s}, set, 0, 0), rand.NewPCG(1, 1), set[1:2]
+		if got := testing.AllocsPerRun(1000, func() { b.next(rnd.Uint64(), tried...) }); got != 0 {
 			t.Errorf("%v: %v allocations", s, got)
 		}
 	}
@@ -368,9 +390,9 @@ func BenchmarkPick(b *testing.B) {
 	for _, s := range allStrategies {
 		for _, n := range []int{1, 3, 10, 100} {
 			b.Run(fmt.Sprintf("%v/%d", s, n), func(b *testing.B) {
-				balancer, rnd := NewBalancer(s, targetsOf(same(1, n)...), 0, 0), rand.NewPCG(1, 1)
+				balancer, rnd := balancerOf(Options{Strategy: s}, targetsOf(same(1, n)...), 0, 0), rand.NewPCG(1, 1)
 				for range b.N {
-					balancer.Pick(nil, rnd.Uint64())
+					balancer.next(rnd.Uint64())
 				}
 			})
 		}

@@ -82,10 +82,10 @@ func newBed(t testing.TB, servers int, change func(*Options)) *bed {
 		change(&o)
 	}
 	b := &bed{t: t, loop: &watchedLoop{sim.NewLoop(7), map[*reactor.Timer]bool{}}, meter: &tally{},
-		service: NewService("s", o), seen: map[*Attempt]bool{}}
+		service: NewService("s", &o, nil), seen: map[*Attempt]bool{}}
 	b.loop.Net = sim.Net{Window: 64 << 10, Piece: 64 << 10}
 	for i := range servers {
-		b.targets = append(b.targets, NewTarget(fmt.Sprint(i), originAddr(i), fmt.Sprintf("origin%d", i), 1, 1))
+		b.targets = append(b.targets, NewTarget(fmt.Sprint(i), originAddr(i), fmt.Sprintf("origin%d", i), 1))
 		b.listen(i)
 	}
 	b.service.SetTargets(b.targets)
@@ -171,7 +171,7 @@ func (b *bed) openWith(name string, prepare func(*caller)) *caller {
 func (c *caller) again(tried ...*Target) {
 	b := c.bed
 	before := len(c.heard)
-	c.attempt = b.service.Open(b.pools, &c.request, tried, c)
+	c.attempt = b.service.Open(b.pools, &Query{Tried: tried}, c)
 	if len(c.heard) != before {
 		b.t.Fatalf("%s heard %v inside Open", c.name, c.heard[before:])
 	}
@@ -262,7 +262,7 @@ func (b *bed) served(want int) {
 // clean checks that nothing is left after everything was released and every time has passed.
 func (b *bed) clean() {
 	b.t.Helper()
-	o := &b.service.Options
+	o := b.service.Options()
 	b.loop.Advance(max(o.IdleTimeout, o.RequestTimeout, o.QueueTimeout) + time.Second)
 	for i := range b.targets {
 		b.counts(i, 0, 0, 0, 0)

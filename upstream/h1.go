@@ -44,12 +44,14 @@ var (
 		Cause: errText("the server left the service")}
 	errIdleRace = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryIdle, Status: 502,
 		Cause: errText("the server closed the idle connection")}
-	errClosed = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryNever, Status: 502,
+	errClosed = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryUnanswered, Status: 502,
 		Cause: errText("the server closed the connection before a response")}
 	errTruncated = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryNever, Status: 502,
 		Cause: errText("the server closed the connection inside a response")}
-	errHeadTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryNever, Status: 504,
+	errHeadTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryUnanswered, Status: 504,
 		Cause: errText("the server did not respond in time")}
+	errHeadStalled = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryNever, Status: 504,
+		Cause: errText("the server did not send its final response in time")}
 	errIdleTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryNever, Status: 504,
 		Cause: errText("the server stopped sending inside a response")}
 	errInterim = &codec.Error{Side: codec.Upstream, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
@@ -89,7 +91,7 @@ func (c *h1conn) OnDrained() {
 	}
 	if a := c.attempt; a != nil && a.state == AttemptOpen {
 		if c.recv == partHead {
-			a.arm(a.service.Options.RequestTimeout)
+			a.awaitHead()
 		}
 		a.receiver.Drained()
 	}
@@ -99,6 +101,7 @@ func (c *h1conn) open() {
 	c.state = connBusy
 	a := c.attempt
 	c.pool.pools.loop.Stop(&a.timer)
+	a.connecting = c.pool.pools.loop.Now().Sub(a.since)
 	a.bind(c)
 }
 
@@ -205,7 +208,7 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 		a.answered = c.pool.pools.loop.Now()
 	}
 	h := &c.pool.pools.head
-	n, err := h1.ParseResponseHead(in, c.method, h, c.pool.limits)
+	n, err := h1.ParseResponseHead(in, c.method, h, &c.pool.service.Options().HeadLimits)
 	if err != nil {
 		c.broken(a, err)
 		return false
@@ -224,7 +227,7 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 		if h.Status == 100 && c.send == partAwaited {
 			c.send = partContent
 		}
-		a.arm(a.service.Options.RequestTimeout)
+		a.awaitHead()
 		a.receiver.Head(h, false)
 		c.consume(n)
 		return true
@@ -233,15 +236,16 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 		h.Framing == codec.ByClose {
 		c.keep |= codec.OptClose
 	}
+	a.heard(h.Status)
 	c.recv = partContent
-	c.body.Start(h.Framing, h.Length, codec.Upstream, c.pool.limits)
+	c.body.Start(h.Framing, h.Length, codec.Upstream, &c.pool.service.Options().HeadLimits)
 	if c.body.Done() {
 		r := c.detach()
 		r.Head(h, true)
 		c.finish(n)
 		return false
 	}
-	a.arm(a.service.Options.ResponseIdle)
+	a.arm(a.service.Options().ResponseIdle)
 	a.receiver.Head(h, false)
 	c.consume(n)
 	return true
@@ -268,7 +272,7 @@ func (c *h1conn) readContent(a *Attempt, in []byte) bool {
 		return false
 	}
 	if len(data) > 0 {
-		a.arm(a.service.Options.ResponseIdle)
+		a.arm(a.service.Options().ResponseIdle)
 		a.receiver.Data(data, false)
 	}
 	c.consume(n)
@@ -287,7 +291,7 @@ func (c *h1conn) detach() codec.Receiver {
 	a := c.attempt
 	c.attempt = nil
 	c.recv = partWhole
-	a.end()
+	a.end(nil)
 	return a.receiver
 }
 
@@ -376,14 +380,15 @@ func (c *h1conn) abort() {
 // then the time begins anew.
 func (c *h1conn) expired() {
 	a := c.attempt
-	o := &a.service.Options
 	switch {
 	case c.recv == partHead && c.send == partContent && c.conn.Queued() == 0:
-		a.arm(o.RequestTimeout)
-	case c.recv == partHead:
+		a.awaitHead()
+	case c.recv == partHead && a.answered == 0:
 		c.broken(a, errHeadTimeout)
+	case c.recv == partHead:
+		c.broken(a, errHeadStalled)
 	case c.holds > 0:
-		a.arm(o.ResponseIdle)
+		a.arm(a.service.Options().ResponseIdle)
 	default:
 		c.broken(a, errIdleTimeout)
 	}
@@ -401,7 +406,7 @@ func (c *h1conn) Head(h *codec.Head, end bool) {
 		c.offer(h)
 	}
 	authority := h.Authority
-	if !c.pool.service.Options.PassHost || len(authority) == 0 {
+	if !c.pool.service.Options().PassHost || len(authority) == 0 {
 		h.Authority = c.pool.host
 	}
 	p.out = h1.AppendRequestHead(p.out[:0], h, c.framing)
@@ -434,7 +439,7 @@ func (c *h1conn) Data(b []byte, end bool) {
 		return
 	}
 	if c.recv == partHead {
-		c.attempt.arm(c.attempt.service.Options.RequestTimeout)
+		c.attempt.awaitHead()
 	}
 	if v := c.pool.pools.framer.Frame(c.framing, b, end); v != nil {
 		c.conn.Writev(v)
@@ -468,7 +473,7 @@ func (c *h1conn) Hold(on bool) {
 	} else {
 		c.holds--
 		if a := c.attempt; a != nil && c.recv == partContent {
-			a.arm(a.service.Options.ResponseIdle)
+			a.arm(a.service.Options().ResponseIdle)
 		}
 	}
 	c.conn.Hold(on)

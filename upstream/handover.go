@@ -49,7 +49,7 @@ func (q *pool) takeIdle() int {
 }
 
 func (q *pool) waitingElsewhere() *Pools {
-	if q.service.Options.MaxConnections == 0 {
+	if q.service.Options().MaxConnections == 0 {
 		return nil // nobody waits for long
 	}
 	all, self := q.pools.group.pools, q.pools.loop.Index()

@@ -45,8 +45,8 @@ func newBeds(t testing.TB, seed uint64, loops int, change func(*Options)) []*bed
 	o.MaxIdle, o.QueueTimeout = 64, time.Hour
 	change(&o)
 	watched := &watchedLoop{sim.NewLoop(seed), map[*reactor.Timer]bool{}}
-	service := NewService("s", o)
-	target := NewTarget("0", originAddr(0), "origin0", 1, loops)
+	service := NewService("s", &o, nil)
+	target := NewTarget("0", originAddr(0), "origin0", loops)
 	service.SetTargets([]*Target{target})
 	group := NewGroup(loops)
 	var beds []*bed

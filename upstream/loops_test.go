@@ -87,7 +87,7 @@ func (c *customer) open() {
 	c.request.Reset()
 	c.request.Version, c.request.Method = codec.HTTP11, codec.MethodGet
 	c.request.Path, c.request.Authority = []byte("/"), []byte("h")
-	c.attempt = c.loop.service.Open(c.loop.pools, &c.request, nil, c)
+	c.attempt = c.loop.service.Open(c.loop.pools, &Query{}, c)
 }
 
 func (c *customer) ended() {
@@ -177,8 +177,8 @@ func TestLoopsShareConnections(t *testing.T) {
 		t.Logf("limit %d, seed %d", limit, seed)
 		o := bedOptions()
 		o.MaxConnections, o.MaxIdle, o.QueueTimeout = limit, 64, time.Hour
-		service := NewService("s", o)
-		target := NewTarget("0", httpServer(t, seed, 40, 40), "h", 1, loops)
+		service := NewService("s", &o, nil)
+		target := NewTarget("0", httpServer(t, seed, 40, 40), "h", loops)
 		service.SetTargets([]*Target{target})
 		descriptors := reactor.NewDescriptors(1000, 0)
 		rooms := newRooms(t, loops, service, descriptors)

@@ -76,20 +76,11 @@ func (p *Pools) newAttempt() *Attempt {
 func (p *Pools) freeAttempt(a *Attempt) {
 	a.service, a.receiver, a.pool, a.conn, a.err, a.next = nil, nil, nil, nil, nil, nil
 	a.state, a.released = AttemptFree, false
-	a.sent, a.answered = 0, 0
+	a.sent, a.answered, a.queued, a.connecting, a.status = 0, 0, 0, 0, 0
 	p.attempts = append(p.attempts, a)
 }
 
-// local is what one loop has of one service.
-type local struct {
-	service  *Service
-	set      *[]*Target // what pools and balancer were made from
-	balancer Balancer
-	pools    []*pool // by position in set
-	meter    Meter
-}
-
-// local returns this loop's part of a service, brought up to its present set of servers.
+// local returns this loop's part of a service, brought up to its present settings and servers.
 func (p *Pools) local(s *Service) *local {
 	for len(p.services) <= s.slot {
 		p.services = append(p.services, nil)
@@ -99,41 +90,10 @@ func (p *Pools) local(s *Service) *local {
 		l = &local{service: s, meter: p.newMeter(s)}
 		p.services[s.slot] = l
 	}
-	if set := s.targets.Load(); l.set != set {
-		l.adopt(p, set)
+	if u := s.setup.Load(); l.setup != u {
+		l.adopt(p, u)
 	}
 	return l
-}
-
-func (l *local) adopt(p *Pools, set *[]*Target) {
-	old := l.pools
-	l.set, l.pools = set, make([]*pool, len(*set))
-	l.balancer = NewBalancer(l.service.Options.Strategy, *set, p.loop.Index(), p.seed)
-	for i, t := range *set {
-		for j, q := range old {
-			if q != nil && q.target == t {
-				l.pools[i], old[j] = q, nil
-			}
-		}
-		if l.pools[i] == nil {
-			l.pools[i] = newPool(p, l, t)
-		}
-	}
-	for _, q := range old {
-		if q != nil {
-			q.retire()
-		}
-	}
-}
-
-// pool is the pool of one server, nil when it is not in the set.
-func (l *local) pool(t *Target) *pool {
-	for _, q := range l.pools {
-		if q.target == t {
-			return q
-		}
-	}
-	return nil
 }
 
 // maxQueue bounds the requests that wait for a connection to one server on one loop.
@@ -147,7 +107,6 @@ type pool struct {
 	target  *Target
 	counts  *Counts // this loop's share of target's counts
 	meter   Meter
-	limits  *h1.Limits
 	host    []byte // the Host field when the client's is not passed
 
 	// Owned by the loop:
@@ -156,13 +115,14 @@ type pool struct {
 	queued      int
 	puts        uint8         // connections that became idle, modulo 256
 	turns       int           // connections freed and kept since another loop had one (ownTurns)
+	latency     *latency      // nil unless the strategy is PeakEWMA
 	expiry      reactor.Timer // armed while there are idle connections
 	retired     bool          // the server left the service
 }
 
 func newPool(p *Pools, l *local, t *Target) *pool {
 	q := &pool{pools: p, service: l.service, target: t, counts: t.Counts(p.loop.Index()), meter: l.meter,
-		limits: &l.service.Options.HeadLimits, host: []byte(t.Host)}
+		host: []byte(t.Host)}
 	q.expiry.Fire = q.expire
 	return q
 }
@@ -178,7 +138,7 @@ func (q *pool) acquire(a *Attempt) {
 		q.enqueue(a)
 		return
 	}
-	if !q.target.reserve(q.service.Options.MaxConnections) {
+	if !q.target.reserve(q.service.Options().MaxConnections) {
 		if q.queued >= maxQueue {
 			a.failLater(errQueueFull)
 			return
@@ -194,8 +154,8 @@ func (q *pool) acquire(a *Attempt) {
 // dial opens a connection for a; its place under MaxConnections is reserved.
 func (q *pool) dial(a *Attempt) {
 	c := &h1conn{pool: q, attempt: a, state: connDialling}
-	a.conn, a.state = c, AttemptOpening
-	a.arm(q.service.Options.ConnectTimeout)
+	a.conn, a.state, a.since = c, AttemptOpening, q.pools.loop.Now()
+	a.armWithin(q.service.Options().ConnectTimeout)
 	c.conn = q.pools.loop.Dial(q.target.Addr, c)
 	q.meter.Opened()
 }
@@ -216,7 +176,7 @@ func (q *pool) put(c *h1conn) {
 	c.state, c.since = connIdle, q.pools.loop.Now()
 	q.idle = append(q.idle, c)
 	q.counts.Idle.Add(1)
-	o := &q.service.Options
+	o := q.service.Options()
 	if other := q.waitingElsewhere(); other != nil {
 		if fd := q.takeIdle(); fd >= 0 {
 			other.post(q, fd)
@@ -232,7 +192,7 @@ func (q *pool) put(c *h1conn) {
 // them writes: when this loop has more than its share, and now and then.
 func (q *pool) looksForExcess() bool {
 	q.puts++
-	return q.puts%16 == 0 || len(q.idle) > q.service.Options.MaxIdle/len(q.pools.group.pools)
+	return q.puts%16 == 0 || len(q.idle) > q.service.Options().MaxIdle/len(q.pools.group.pools)
 }
 
 // pop takes out the idle connection that was used last; there is one.
@@ -279,7 +239,7 @@ func (q *pool) passOn() {
 
 // expire closes the connections that were idle for too long.
 func (q *pool) expire() {
-	now, limit := q.pools.loop.Now(), q.service.Options.IdleTimeout
+	now, limit := q.pools.loop.Now(), q.service.Options().IdleTimeout
 	n := 0
 	for n < len(q.idle) && now.Sub(q.idle[n].since) >= limit {
 		n++
@@ -318,7 +278,7 @@ func (q *pool) retire() {
 }
 
 func (q *pool) enqueue(a *Attempt) {
-	a.state, a.next = AttemptQueued, nil
+	a.state, a.next, a.since = AttemptQueued, nil, q.pools.loop.Now()
 	if q.last == nil {
 		q.first = a
 	} else {
@@ -327,7 +287,7 @@ func (q *pool) enqueue(a *Attempt) {
 	q.last = a
 	q.queued++
 	q.counts.Waiting.Add(1)
-	a.arm(q.service.Options.QueueTimeout)
+	a.armWithin(q.service.Options().QueueTimeout)
 }
 
 func (q *pool) dequeue() *Attempt {
@@ -352,6 +312,7 @@ func (q *pool) unqueue(a *Attempt) {
 			q.last = before
 		}
 		a.next = nil
+		a.queued += q.pools.loop.Now().Sub(a.since)
 		q.queued--
 		q.counts.Waiting.Add(-1)
 		return
@@ -360,7 +321,7 @@ func (q *pool) unqueue(a *Attempt) {
 
 // serve dials for those who wait as long as the server may have more connections.
 func (q *pool) serve() {
-	for q.queued > 0 && q.target.reserve(q.service.Options.MaxConnections) {
+	for q.queued > 0 && q.target.reserve(q.service.Options().MaxConnections) {
 		q.dial(q.dequeue())
 	}
 }

@@ -105,8 +105,8 @@ func TestIdleRace(t *testing.T) {
 		{"nothing came, reset", "", false, true, "failed: " + errIdleRace.Cause.Error(), codec.RetryIdle},
 		{"some head came", "HTTP/1.1 2", false, false, "failed: " + errTruncated.Cause.Error(), codec.RetryNever},
 		{"some head came, reset", "HTTP/1.1 2", false, true, "failed: " + errTruncated.Cause.Error(), codec.RetryNever},
-		{"new connection", "", true, false, "failed: " + errClosed.Cause.Error(), codec.RetryNever},
-		{"new connection, reset", "", true, true, "failed: " + errClosed.Cause.Error(), codec.RetryNever},
+		{"new connection", "", true, false, "failed: " + errClosed.Cause.Error(), codec.RetryUnanswered},
+		{"new connection, reset", "", true, true, "failed: " + errClosed.Cause.Error(), codec.RetryUnanswered},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBed(t, 1, nil)
@@ -125,7 +125,7 @@ func TestIdleRace(t *testing.T) {
 			}
 			second.hears(c.want)
 			if second.err.Retry != c.retry {
-				t.Fatalf("retry %d, want %d", second.err.Retry, c.retry)
+				t.Fatalf("retry %v, want %v", second.err.Retry, c.retry)
 			}
 			second.release()
 			b.clean()
@@ -228,7 +228,7 @@ func TestDialRefused(t *testing.T) {
 	first.hears("failed: " + errRefused.Cause.Error())
 	second.hears("failed: " + errRefused.Cause.Error()) // it got the place of the first
 	if first.err.Retry != codec.RetrySafe {
-		t.Fatalf("retry %d", first.err.Retry)
+		t.Fatalf("retry %v", first.err.Retry)
 	}
 	b.counts(0, 0, 0, 0, 0)
 	b.listen(0)
@@ -265,7 +265,7 @@ func TestReleaseInEveryState(t *testing.T) {
 		busy    int64
 	}{
 		{AttemptFailing, func(b *bed) *caller {
-			b.targets[0].SetState(TargetDown)
+			b.targets[0].SetHealth(false, 0, "test")
 			return b.open("x")
 		}, 0, 0},
 		{AttemptQueued, func(b *bed) *caller {
@@ -332,8 +332,8 @@ func TestReusedAttemptHearsOnlyItsOwn(t *testing.T) {
 
 func TestNoServer(t *testing.T) {
 	b := newBed(t, 2, nil)
-	b.targets[0].SetState(TargetDown)
-	b.targets[1].SetState(TargetDraining)
+	b.targets[0].SetHealth(false, 0, "test")
+	b.targets[1].SetDraining(true)
 	x := b.open("x")
 	x.hears("failed: " + errNoTarget.Cause.Error())
 	if x.attempt.Target() != nil {
@@ -346,13 +346,13 @@ func TestNoServer(t *testing.T) {
 // The set of servers is replaced while one request runs, one waits, and one connection is idle.
 func TestServersReplaced(t *testing.T) {
 	b := newBed(t, 2, func(o *Options) { o.MaxConnections = 2 })
-	b.targets[1].SetState(TargetDown)
+	b.targets[1].SetHealth(false, 0, "test")
 	running := b.open("running")
 	running.hears("ready")
 	other := b.open("other")
 	other.hears("ready")
 	waiting := b.open("waiting")
-	b.targets[1].SetState(TargetUp)
+	b.targets[1].SetHealth(true, 0, "test")
 	b.service.SetTargets(b.targets[1:])
 
 	next := b.open("next")
@@ -376,13 +376,13 @@ func TestServersReplaced(t *testing.T) {
 // A server that stays keeps its connections.
 func TestServersThatStayKeepConnections(t *testing.T) {
 	b := newBed(t, 2, nil)
-	b.targets[1].SetState(TargetDown)
+	b.targets[1].SetHealth(false, 0, "test")
 	b.answered("first", 0)
 	b.service.SetTargets([]*Target{b.targets[1], b.targets[0]})
 	b.answered("second", 0)
 	b.served(1)
 	b.service.SetTargets(b.targets[1:])
-	b.targets[1].SetState(TargetUp)
+	b.targets[1].SetHealth(true, 0, "test")
 	x := b.open("third")
 	x.hears("ready")
 	if b.origins[0].closed == "" {

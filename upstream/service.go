@@ -1,78 +1,167 @@
 package upstream
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"traffic_management/codec"
 	"traffic_management/codec/h1"
+	"traffic_management/engine/reactor"
 )
 
 // Options are the settings of a service; immutable.
 type Options struct {
 	Strategy       Strategy
-	ConnectTimeout time.Duration // to open a connection
-	RequestTimeout time.Duration // of the server's silence from the request, or its last content, to the response head
-	ResponseIdle   time.Duration // longest silence inside response content
-	QueueTimeout   time.Duration // longest wait for a connection at MaxConnections
-	IdleTimeout    time.Duration // how long a connection stays idle in a pool
-	MaxIdle        int           // idle connections to one server, over all loops
-	MaxConnections int           // connections to one server, over all loops; 0: no limit
-	PassHost       bool          // send the client's Host, else the server's
-	HeadLimits     h1.Limits     // of response heads
+	Hash           HashKey        // with ConsistentHash
+	Sticky         *Sticky        // nil: clients do not stick to servers
+	SlowStart      time.Duration  // in which a server that joins or recovers comes to its whole weight; 0: at once
+	PanicThreshold int            // percent of healthy primaries below which health is ignored; 0: never
+	Outlier        *OutlierPolicy // nil: servers that fail are not ejected
+	ConnectTimeout time.Duration  // to open a connection
+	RequestTimeout time.Duration  // of the server's silence from the request, or its last content, to the response head
+	ResponseIdle   time.Duration  // longest silence inside response content
+	QueueTimeout   time.Duration  // longest wait for a connection at MaxConnections
+	IdleTimeout    time.Duration  // how long a connection stays idle in a pool
+	MaxIdle        int            // idle connections to one server, over all loops
+	MaxConnections int            // connections to one server, over all loops; 0: no limit
+	PassHost       bool           // send the client's Host, else the server's
+	HeadLimits     h1.Limits      // of response heads
 }
 
 // Service is a set of servers that answer the same requests. It is shared by all loops.
 type Service struct {
 	// Immutable:
-	Name    string
-	Options Options
-	slot    int // index into Pools.services
+	Name   string
+	slot   int         // index into Pools.services
+	events func(Event) // nil: nobody listens
 
 	// Atomic, any goroutine:
-	targets atomic.Pointer[[]*Target]
+	setup atomic.Pointer[setup]
+	epoch atomic.Uint64 // counts changes of what its targets take; written after each
+
+	arranging sync.Mutex // held while setup is replaced
+
+	mu     sync.Mutex // held while a target is ejected or readmitted; guards what follows
+	guards []weak.Pointer[ServiceBreaker]
+}
+
+// setup is what a service consists of at one time; immutable. Loops compare the pointer to see that it changed.
+type setup struct {
+	options *Options
+	targets []*Target
+	table   *hashTable // with ConsistentHash
+	sticky  *cookies   // with Options.Sticky
 }
 
 var nextSlot atomic.Int64
 
-// NewService makes a service that has no servers yet; SetTargets gives it some.
-func NewService(name string, o Options) *Service {
-	s := &Service{Name: name, Options: o, slot: int(nextSlot.Add(1) - 1)}
-	s.targets.Store(new([]*Target))
+// NewService makes a service that has no servers yet; SetTargets gives it some. events, if not nil, is told what
+// happens to them: on any goroutine, in the order in which it happens to each. It must not block nor call the service.
+func NewService(name string, o *Options, events func(Event)) *Service {
+	s := &Service{Name: name, slot: int(nextSlot.Add(1) - 1), events: events}
+	s.setup.Store(&setup{options: o})
 	return s
 }
 
-// SetTargets replaces the servers; any goroutine may call it. Connections to servers that are in both sets are kept,
-// those to others finish what they carry. The slice belongs to the service from here on.
-func (s *Service) SetTargets(targets []*Target) { s.targets.Store(&targets) }
+// Options are the present settings. Any goroutine.
+func (s *Service) Options() *Options { return s.setup.Load().options }
 
-// Targets is the present set of servers, not to be changed.
-func (s *Service) Targets() []*Target { return *s.targets.Load() }
+// SetOptions replaces the settings. Connections, requests that run, health and the states of breakers stay. Any
+// goroutine but a loop's.
+func (s *Service) SetOptions(o *Options) {
+	s.arranging.Lock()
+	defer s.arranging.Unlock()
+	s.setup.Store(s.arrange(o, s.Targets()))
+	if o.Outlier == nil {
+		for _, t := range s.Targets() {
+			t.ejectedUntil.Store(0)
+			s.readmit(t, reactor.Clock(), "servers are no longer ejected")
+		}
+	}
+}
+
+// SetTargets replaces the servers. Connections to servers that are in both sets are kept, those to others finish what
+// they carry. Servers that join others begin slowly. Any goroutine but a loop's. The slice belongs to the service from
+// here on. A target belongs to one service at a time.
+func (s *Service) SetTargets(targets []*Target) {
+	s.arranging.Lock()
+	defer s.arranging.Unlock()
+	before := s.Targets()
+	for _, t := range targets {
+		t.service.Store(s)
+		if len(before) > 0 && !t.among(before) {
+			t.joined.Store(joinsNext)
+		}
+	}
+	s.setup.Store(s.arrange(s.Options(), targets))
+}
+
+// Targets is the present set of servers, not to be changed. Any goroutine.
+func (s *Service) Targets() []*Target { return s.setup.Load().targets }
+
+// arrange makes the setup of these settings and servers; s.arranging is held.
+func (s *Service) arrange(o *Options, targets []*Target) *setup {
+	u := &setup{options: o, targets: targets}
+	if o.Strategy == ConsistentHash {
+		u.table = newHashTable(targets)
+	}
+	if o.Sticky != nil {
+		u.sticky = newCookies(o.Sticky, s.Name, targets)
+	}
+	return u
+}
+
+// reweigh follows a change of a weight, in what does not look at weights all the time.
+func (s *Service) reweigh() {
+	s.arranging.Lock()
+	defer s.arranging.Unlock()
+	if u := s.setup.Load(); u.table != nil {
+		s.setup.Store(s.arrange(u.options, u.targets))
+	}
+}
 
 // Errors that Open reports through Receiver.Failed.
 var (
 	errNoTarget = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetryNever, Status: 503,
 		Cause: errText("no server of the service is available")}
+	errBroken = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetryNever, Status: 503,
+		Cause: errText("the circuit breakers of all available servers are open")}
 	errQueueFull = &codec.Error{Side: codec.Upstream, Kind: codec.KindQueue, Retry: codec.RetryNever, Status: 503,
 		Cause: errText("too many requests wait for a connection to the server")}
 	errQueueTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindQueue, Retry: codec.RetryNever, Status: 503,
 		Cause: errText("no connection to the server became free in time")}
+	errAttemptTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindQueue, Retry: codec.RetrySafe, Status: 504,
+		Cause: errText("the attempt's time was over before a connection to the server was free")}
 )
 
 type errText string
 
 func (e errText) Error() string { return string(e) }
 
-// Open begins one attempt to have the request h answered by a server of the service, other than those in tried while
-// there is another. It returns at once; r hears the outcome later, never inside this call. h is lent for the call.
-// The caller ends the attempt with Release.
-func (s *Service) Open(p *Pools, h *codec.Head, tried []*Target, r codec.Receiver) *Attempt {
+// Query is what one attempt is asked for with. The zero value asks for any server.
+type Query struct {
+	Tried   []*Target       // chosen only when there is no other
+	Key     uint64          // with ConsistentHash: Service.Key of the request
+	Stick   *Target         // Service.Stuck of the request; chosen unless it was tried or cannot be used
+	Breaker *ServiceBreaker // servers whose part of it is open are left out; nil: none are
+	Timeout time.Duration   // of the attempt, its wait for a connection included, until the response head, or of silence while it takes content; 0: Options.RequestTimeout, from when the connection is there
+}
+
+// Open begins one attempt to have a request answered by a server of the service. It returns at once; r hears the
+// outcome later, never inside this call. q is lent for the call. The caller ends the attempt with Release.
+func (s *Service) Open(p *Pools, q *Query, r codec.Receiver) *Attempt {
 	l := p.local(s)
 	a := p.newAttempt()
-	a.service, a.receiver, a.opened = s, r, p.loop.Now()
-	i := l.balancer.Pick(tried, p.rnd.Uint64())
+	a.service, a.receiver, a.opened, a.timeout = s, r, p.loop.Now(), q.Timeout
+	i, broken := l.choose(p, q, a)
 	if i < 0 {
-		a.failLater(errNoTarget)
+		if broken {
+			a.failLater(errBroken)
+		} else {
+			a.failLater(errNoTarget)
+		}
 		return a
 	}
 	a.pool = l.pools[i]

@@ -4,52 +4,61 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 	"unsafe"
 
 	"traffic_management/engine/reactor"
 )
 
 func newTestTarget(weight int) *Target {
-	return NewTarget("http://server", reactor.Addr{}, "server", weight, 2)
+	t := NewTarget("http://server", reactor.Addr{}, "server", 2)
+	t.SetWeight(weight)
+	return t
 }
 
 func TestTargetState(t *testing.T) {
-	for s, want := range map[TargetState]string{TargetUp: "up", TargetDraining: "draining", TargetDown: "down", 9: "?"} {
+	for s, want := range map[TargetState]string{TargetUp: "up", TargetDraining: "draining", TargetDown: "down",
+		TargetEjected: "ejected", 9: "?"} {
 		if got := s.String(); got != want {
 			t.Errorf("state %d is %q, want %q", s, got, want)
 		}
 	}
 }
 
-func TestTargetTakes(t *testing.T) {
+func TestStatus(t *testing.T) {
+	const now = reactor.Instant(time.Hour)
 	for _, c := range []struct {
-		weight int
-		state  TargetState
-		want   bool
+		name   string
+		change func(*Target)
+		want   TargetState
 	}{
-		{1, TargetUp, true},
-		{100, TargetUp, true},
-		{0, TargetUp, false},
-		{-1, TargetUp, false},
-		{1, TargetDraining, false},
-		{1, TargetDown, false},
-		{0, TargetDown, false},
+		{"new", func(*Target) {}, TargetUp},
+		{"heavy", func(x *Target) { x.SetWeight(100) }, TargetUp},
+		{"too heavy", func(x *Target) { x.SetWeight(MaxWeight + 1) }, TargetUp},
+		{"weight 0", func(x *Target) { x.SetWeight(0) }, TargetDraining},
+		{"weight 0 and back", func(x *Target) { x.SetWeight(0); x.SetWeight(2) }, TargetUp},
+		{"negative weight", func(x *Target) { x.SetWeight(-1) }, TargetDraining},
+		{"draining", func(x *Target) { x.SetDraining(true) }, TargetDraining},
+		{"draining and back", func(x *Target) { x.SetDraining(true); x.SetDraining(false) }, TargetUp},
+		{"down", func(x *Target) { x.SetHealth(false, now, "no answer") }, TargetDown},
+		{"down and back", func(x *Target) { x.SetHealth(false, now, "no answer"); x.SetHealth(true, now, "answer") }, TargetUp},
+		{"down and draining", func(x *Target) { x.SetHealth(false, now, "no answer"); x.SetDraining(true) }, TargetDraining},
+		{"backup", func(x *Target) { x.SetBackup(true) }, TargetUp},
 	} {
-		target := newTestTarget(c.weight)
-		if before := target.SetState(c.state); before != TargetUp {
-			t.Errorf("a new target is %v", before)
+		target := newTestTarget(1)
+		c.change(target)
+		st := target.Status(now)
+		if st.State != c.want || st.Healthy != !target.has(isDown) || (st.LastError == "no answer") != target.has(isDown) {
+			t.Errorf("%s: %+v, want %v", c.name, st, c.want)
 		}
-		if got := target.State(); got != c.state {
-			t.Errorf("state is %v, want %v", got, c.state)
-		}
-		if got := target.Takes(); got != c.want {
-			t.Errorf("weight %d, %v: takes %v", c.weight, c.state, got)
-		}
+	}
+	if x := newTestTarget(MaxWeight + 1); x.Weight() != MaxWeight {
+		t.Errorf("weight %d", x.Weight())
 	}
 }
 
 func TestTargetSums(t *testing.T) {
-	target := NewTarget("http://server", reactor.Addr{}, "server", 1, 3)
+	target := NewTarget("http://server", reactor.Addr{}, "server", 3)
 	for loop := range 3 {
 		target.Counts(loop).InFlight.Add(int64(1 + loop))
 		target.Counts(loop).Idle.Add(int64(10 * loop))
@@ -114,7 +123,7 @@ func TestTargetReserveTogether(t *testing.T) {
 // What different loops write must never share a cache line, nor may open share one with what choosing reads.
 func TestTargetLayout(t *testing.T) {
 	for loops := 1; loops <= 70; loops++ {
-		target := NewTarget("http://server", reactor.Addr{}, "server", 1, loops)
+		target := NewTarget("http://server", reactor.Addr{}, "server", loops)
 		for loop := range loops {
 			if at := uintptr(unsafe.Pointer(target.Counts(loop))); at%cacheLine != 0 {
 				t.Fatalf("of %d loops, the counts of loop %d begin at %#x, inside a cache line", loops, loop, at)
@@ -122,8 +131,8 @@ func TestTargetLayout(t *testing.T) {
 		}
 	}
 	var target Target
-	if d := unsafe.Offsetof(target.open) - unsafe.Offsetof(target.state); d < cacheLine {
-		t.Errorf("open is %d bytes after state", d)
+	if d := unsafe.Offsetof(target.open) - unsafe.Offsetof(target.ejectedRow); d < cacheLine {
+		t.Errorf("open is %d bytes after what is written seldom", d)
 	}
 }
 

@@ -29,19 +29,15 @@ type Env struct {
 	Trusted    []netip.Prefix // peers whose forwarding fields are kept
 	Alias      AliasPolicy
 	MaxBody    int64    // of request content in bytes; 0: no limit
-	Upgrades   []string // protocols that a request may ask for, in lower case; with a version, only that one
-	EntryPoint int      // number of the entry point, for tables kept by the observer
-
-	// Generation is the loop's count of exchanges with this configuration: with it an Env belongs to one loop. nil
-	// when nobody counts.
-	Generation *Generation
+	Upgrades   []string // names of the protocols that a request may ask for, in lower case
+	EntryPoint int      // position among the snapshot's entry points, for tables kept by the observer
 }
 
 // Route is where a router leads.
 type Route struct {
 	Name    string
 	Service *upstream.Service
-	ID      int // number of the route, for tables kept by the observer
+	ID      int // position in the snapshot's routes, for tables kept by the observer
 }
 
 // Observer is told of every exchange when it is over, on its loop. x is lent.
@@ -123,9 +119,6 @@ func (l *Local) Begin(env *Env, c Client, peer *Peer) *Exchange {
 		x.finished = x.finish
 	}
 	x.env, x.client, x.Peer = env, c, peer
-	if env.Generation != nil {
-		env.Generation.running++
-	}
 	x.Started = l.Loop.Now()
 	return x
 }

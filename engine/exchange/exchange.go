@@ -195,7 +195,7 @@ func (x *Exchange) open() {
 	if x.request == RequestStreaming {
 		x.hold(holdsClient)
 	}
-	x.attempt = x.Route.Service.Open(x.local.Pools, &x.RequestHead, x.tried, x)
+	x.attempt = x.Route.Service.Open(x.local.Pools, &upstream.Query{Tried: x.tried}, x)
 }
 
 // hold pauses a side, once.
@@ -224,7 +224,7 @@ func (x *Exchange) letGo(f flow) {
 	}
 }
 
-// EntryPoint is the number of the exchange's entry point.
+// EntryPoint is the position of the exchange's entry point in its snapshot.
 func (x *Exchange) EntryPoint() int { return x.env.EntryPoint }
 
 // Target is the server that answered, or was tried last; nil when there was none.

@@ -61,11 +61,11 @@ func (s *scene) Done(x *exchange.Exchange) {
 func newScene(t *testing.T) *scene {
 	s := &scene{t: t, loop: sim.NewLoop(1)}
 	s.loop.Net = sim.Net{Window: 64 << 10, Piece: 64 << 10}
-	service := upstream.NewService("s", upstream.Options{ConnectTimeout: time.Second, RequestTimeout: 2 * time.Second,
+	service := upstream.NewService("s", &upstream.Options{ConnectTimeout: time.Second, RequestTimeout: 2 * time.Second,
 		ResponseIdle: 2 * time.Second, QueueTimeout: time.Second, IdleTimeout: time.Minute, MaxIdle: 8, PassHost: true,
-		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}})
+		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}}, nil)
 	for i := range 2 {
-		s.targets = append(s.targets, upstream.NewTarget(fmt.Sprint(i), serverAddr(i), "s", 1, 1))
+		s.targets = append(s.targets, upstream.NewTarget(fmt.Sprint(i), serverAddr(i), "s", 1))
 		s.loop.Listen(serverAddr(i), func(c reactor.Conn) reactor.Sink {
 			s.servers = append(s.servers, &end{conn: c})
 			return s.servers[len(s.servers)-1]
@@ -80,7 +80,7 @@ func newScene(t *testing.T) *scene {
 	pools := upstream.NewPools(s.loop, upstream.NewGroup(1), 0, func(*upstream.Service) upstream.Meter { return meter{w} })
 	s.entry = &frontend.EntryPoint{
 		Local: exchange.NewLocal(s.loop, pools, s, 1), Conns: frontend.NewConnections(), Meter: entryMeter{w},
-		Env: &exchange.Env{MaxBody: 100, Upgrades: []string{"websocket", "chat/2"}, Table: routing.NewTable([]routing.Entry[*exchange.Route]{
+		Env: &exchange.Env{MaxBody: 100, Upgrades: []string{"websocket", "chat"}, Table: routing.NewTable([]routing.Entry[*exchange.Route]{
 			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: service}}})},
 		Settings: &frontend.Settings{HeaderTimeout: time.Minute, BodyIdle: time.Minute, IdleTimeout: time.Hour,
 			WriteTimeout: time.Minute, TunnelIdle: tunnelIdle, Limits: h1.Limits{HeadBytes: 4096, Fields: 30}},
@@ -187,8 +187,8 @@ func TestSettle(t *testing.T) {
 			s.sends(&s.client, get)
 		}, "HTTP/1.1 502 Bad Gateway", "", 0, "502 refused, 1 retries"},
 		{"no server", func(s *scene) {
-			s.targets[0].SetState(upstream.TargetDown)
-			s.targets[1].SetState(upstream.TargetDown)
+			s.targets[0].SetHealth(false, 0, "test")
+			s.targets[1].SetHealth(false, 0, "test")
 			s.sends(&s.client, get)
 		}, "HTTP/1.1 503 Service Unavailable", "", 0, "503 no_target, 0 retries"},
 		{"no response in time", func(s *scene) {

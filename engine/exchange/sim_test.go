@@ -45,6 +45,7 @@ type world struct {
 	drained drainState
 
 	accepted, left, opened, closed int
+	tunnels                        int // open ones
 }
 
 // drainState is how far the end of the proxy has come.
@@ -91,10 +92,10 @@ func newWorld(t testing.TB, seed uint64) *world {
 		o.MaxConnections = []int{0, 1, 3}[rnd.IntN(3)]
 		w.loop.Net.Reset = []int{0, 0, 200, 2000}[rnd.IntN(4)]
 	}
-	w.service = upstream.NewService("s", o)
+	w.service = upstream.NewService("s", &o, nil)
 	for i := range 1 + rnd.IntN(3) {
 		addr := reactor.Addr{TCP: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 80)}
-		w.targets = append(w.targets, upstream.NewTarget(fmt.Sprint(i), addr, "s", 1, 1))
+		w.targets = append(w.targets, upstream.NewTarget(fmt.Sprint(i), addr, "s", 1))
 		switch {
 		case w.calm || rnd.IntN(4) > 0:
 			w.loop.Listen(addr, w.accept)
@@ -175,6 +176,9 @@ func (m meter) Failed(codec.Kind) {}
 
 func (m entryMeter) Accepted() { m.w.accepted++ }
 func (m entryMeter) Closed()   { m.w.left++ }
+
+func (m entryMeter) TunnelOpened() { m.w.tunnels++ }
+func (m entryMeter) TunnelClosed() { m.w.tunnels-- }
 
 // run lets the world take its course until nobody has anything left to do.
 func (w *world) run() {

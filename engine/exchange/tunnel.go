@@ -62,7 +62,7 @@ func (x *Exchange) offer() *codec.Error {
 	return nil
 }
 
-// choose is the first protocol of a list that is let through, nil when none is.
+// choose is the first protocol of a list that is let through, of whatever version, nil when none is.
 func (e *Env) choose(list []byte) []byte {
 	for list != nil {
 		var protocol []byte
@@ -72,7 +72,7 @@ func (e *Env) choose(list []byte) []byte {
 			continue
 		}
 		for _, allowed := range e.Upgrades {
-			if codec.EqualFold(name, allowed) || codec.EqualFold(protocol, allowed) {
+			if codec.EqualFold(name, allowed) {
 				return protocol
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -32,10 +33,10 @@ func descriptor(t *testing.T, c net.Conn) int {
 
 // newEntry makes an entry point of a loop that leads to the one server at addr.
 func newEntry(t *testing.T, loop reactor.Loop, addr reactor.Addr) *frontend.EntryPoint {
-	service := upstream.NewService("s", upstream.Options{PassHost: true, MaxIdle: 8, RequestTimeout: time.Minute,
+	service := upstream.NewService("s", &upstream.Options{PassHost: true, MaxIdle: 8, RequestTimeout: time.Minute,
 		ResponseIdle: time.Minute, IdleTimeout: time.Minute, ConnectTimeout: time.Minute,
-		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}})
-	service.SetTargets([]*upstream.Target{upstream.NewTarget("t", addr, "h", 1, 1)})
+		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}}, nil)
+	service.SetTargets([]*upstream.Target{upstream.NewTarget("t", addr, "h", 1)})
 	rule, err := routing.Parse("PathPrefix(`/`)")
 	if err != nil {
 		t.Fatal(err)
@@ -44,10 +45,10 @@ func newEntry(t *testing.T, loop reactor.Loop, addr reactor.Addr) *frontend.Entr
 	return &frontend.EntryPoint{
 		Local: exchange.NewLocal(loop, pools, nothing{}, 1),
 		Conns: frontend.NewConnections(), Meter: nothing{},
-		Env: &exchange.Env{Table: routing.NewTable([]routing.Entry[*exchange.Route]{
+		Env: &exchange.Env{Upgrades: []string{"websocket"}, Table: routing.NewTable([]routing.Entry[*exchange.Route]{
 			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: service}}})},
 		Settings: &frontend.Settings{HeaderTimeout: 10 * time.Second, BodyIdle: 8 * time.Second, BodyGrace: 5 * time.Second,
-			BodyMinRate: 10, IdleTimeout: 20 * time.Second, WriteTimeout: 6 * time.Second,
+			BodyMinRate: 10, IdleTimeout: 20 * time.Second, WriteTimeout: 6 * time.Second, TunnelIdle: time.Hour,
 			Limits: h1.Limits{HeadBytes: 4096, Fields: 30}},
 	}
 }
@@ -63,7 +64,9 @@ func proxy(t *testing.T, addr net.Addr) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loop.AddListener(listener.Sockets(0)[0], entry.Accept)
+	if _, err := loop.AddListener(listener.Socket(0), entry.Accept); err != nil {
+		t.Fatal(err)
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- loop.Run() }()
 	t.Cleanup(func() {
@@ -90,6 +93,29 @@ func transfer(t *testing.T, from, to int, message, mark, buf []byte) {
 	}
 }
 
+// connected is a client of a new proxy that has sent its first request, and the server's end of the connection that the
+// request came by.
+func connected(t *testing.T, request []byte) (client, server int) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	dialled, err := net.Dial("tcp", proxy(t, listener.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client = descriptor(t, dialled)
+	if _, err := unix.Write(client, request); err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, descriptor(t, accepted)
+}
+
 // A whole request and its response through a running loop, over sockets, allocate nothing once all has been used before.
 func TestRequestAllocatesNothing(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
@@ -105,31 +131,35 @@ func TestRequestAllocatesNothing(t *testing.T) {
 			head + "Content-Length: 3\r\n\r\nEND", "END"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer listener.Close()
-			dialled, err := net.Dial("tcp", proxy(t, listener.Addr()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			client := descriptor(t, dialled)
 			request, response, buf := []byte(c.request), []byte(c.response), make([]byte, 16<<10)
-			if _, err := unix.Write(client, request); err != nil {
-				t.Fatal(err)
-			}
-			accepted, err := listener.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			server := descriptor(t, accepted)
+			client, server := connected(t, request)
 			transfer(t, client, server, nil, []byte(c.requestEnd), buf)
 			transfer(t, server, client, response, []byte(c.responseEnd), buf)
 			requestEnd, responseEnd := []byte(c.requestEnd), []byte(c.responseEnd)
 			if n := testing.AllocsPerRun(300, func() {
 				transfer(t, client, server, request, requestEnd, buf)
 				transfer(t, server, client, response, responseEnd, buf)
+			}); n != 0 {
+				t.Errorf("%v allocations", n)
+			}
+		})
+	}
+}
+
+// What passes through a tunnel, either way, allocates nothing, whether it leaves with the turn or at once.
+func TestTunnelAllocatesNothing(t *testing.T) {
+	request := "GET /a HTTP/1.1\r\nHost: example.org\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+	switched := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+	for _, size := range []int{10, 5_000, 50_000} {
+		t.Run(strconv.Itoa(size), func(t *testing.T) {
+			client, server := connected(t, []byte(request))
+			buf, end := make([]byte, 64<<10), []byte("END")
+			transfer(t, client, server, nil, []byte("\r\n\r\n"), buf)
+			transfer(t, server, client, []byte(switched), []byte("\r\n\r\n"), buf)
+			chunk := append(bytes.Repeat([]byte("a"), size), end...)
+			if n := testing.AllocsPerRun(300, func() {
+				transfer(t, client, server, chunk, end, buf)
+				transfer(t, server, client, chunk, end, buf)
 			}); n != 0 {
 				t.Errorf("%v allocations", n)
 			}

@@ -82,6 +82,8 @@ func (benchMeter) Failed(codec.Kind) {}
 func (nothing) Done(*exchange.Exchange) {}
 func (nothing) Accepted()               {}
 func (nothing) Closed()                 {}
+func (nothing) TunnelOpened()           {}
+func (nothing) TunnelClosed()           {}
 
 // BenchmarkRequest is one keep-alive request through frontend, exchange, routing, pool and back, without sockets.
 func BenchmarkRequest(b *testing.B) {
@@ -97,10 +99,10 @@ func BenchmarkRequest(b *testing.B) {
 	for name, request := range requests {
 		b.Run(name, func(b *testing.B) {
 			l := &benchLoop{dialled: &benchConn{}}
-			service := upstream.NewService("s", upstream.Options{PassHost: true, MaxIdle: 8, RequestTimeout: time.Minute,
+			service := upstream.NewService("s", &upstream.Options{PassHost: true, MaxIdle: 8, RequestTimeout: time.Minute,
 				ResponseIdle: time.Minute, IdleTimeout: time.Minute, ConnectTimeout: time.Minute,
-				HeadLimits: h1.Limits{HeadBytes: 65536, Fields: 100}})
-			service.SetTargets([]*upstream.Target{upstream.NewTarget("t", reactor.Addr{}, "h", 1, 1)})
+				HeadLimits: h1.Limits{HeadBytes: 65536, Fields: 100}}, nil)
+			service.SetTargets([]*upstream.Target{upstream.NewTarget("t", reactor.Addr{}, "h", 1)})
 			rule, err := routing.Parse("PathPrefix(`/`)")
 			if err != nil {
 				b.Fatal(err)

@@ -25,6 +25,8 @@ type Settings struct {
 type Meter interface {
 	Accepted()
 	Closed()
+	TunnelOpened() // a connection became a tunnel
+	TunnelClosed() // that connection closed
 }
 
 // EntryPoint is one entry point's part of one loop. It belongs to the loop.
@@ -32,25 +34,22 @@ type EntryPoint struct {
 	// Immutable:
 	Local *exchange.Local
 	Conns *Connections
+	Meter Meter
 	// OnClosed, when set, is called after a connection closed.
 	OnClosed func()
 
 	// Owned by the loop; a reload replaces them.
-	Meter    Meter // a connection keeps the one it was accepted with
 	Env      *exchange.Env
 	Settings *Settings
-
-	leaving bool // see Leave
 }
 
 // Accept takes a new client connection.
 func (e *EntryPoint) Accept(conn reactor.Conn) reactor.Sink {
-	c := &H1{entry: e, conn: conn, meter: e.Meter, peer: exchange.NewPeer(conn.Peer(), conn.Local()),
-		accepted: e.Local.Loop.Now()}
+	c := &H1{entry: e, conn: conn, peer: exchange.NewPeer(conn.Peer(), conn.Local()), accepted: e.Local.Loop.Now()}
 	c.readTimer.Fire = c.readExpired
 	c.writeTimer.Fire = c.writeExpired
 	e.Conns.fresh.add(c)
-	c.meter.Accepted()
+	e.Meter.Accepted()
 	e.Local.Loop.Arm(&c.readTimer, min(freshTime, e.Settings.HeaderTimeout))
 	return c
 }

@@ -55,7 +55,6 @@ type H1 struct {
 	// Immutable:
 	entry    *EntryPoint
 	conn     reactor.Conn
-	meter    Meter
 	peer     exchange.Peer
 	accepted reactor.Instant
 
@@ -162,7 +161,7 @@ func (c *H1) start(x *exchange.Exchange, head []byte) {
 	c.last = h.Options&codec.OptClose != 0 || h.Version == codec.HTTP10 && h.Options&codec.OptKeepAlive == 0
 	s := c.entry.Settings
 	switch {
-	case c.last, c.entry.ending(), s.MaxRequests > 0 && c.requests >= s.MaxRequests:
+	case c.last, c.entry.Conns.draining, s.MaxRequests > 0 && c.requests >= s.MaxRequests:
 		c.persist = codec.OptClose
 	case h.Method == codec.MethodConnect: // it is refused, and what follows may be meant for the tunnel
 		c.persist = codec.OptClose
@@ -323,7 +322,7 @@ func (c *H1) Finished() {
 
 // next waits for another request, which may be here already.
 func (c *H1) next() {
-	if c.entry.ending() {
+	if c.entry.Conns.draining {
 		c.close(true) // after a response that did not say so
 		return
 	}
@@ -358,10 +357,13 @@ func (c *H1) abort() {
 func (c *H1) gone() {
 	s := c.entry.Conns
 	s.roll(c.phase).remove(c)
+	if c.phase == phaseTunnel || c.phase == phaseTunnelEnded {
+		c.entry.Meter.TunnelClosed()
+	}
 	c.phase = phaseClosed
 	c.entry.Local.Loop.Stop(&c.readTimer)
 	c.entry.Local.Loop.Stop(&c.writeTimer)
-	c.meter.Closed()
+	c.entry.Meter.Closed()
 	if c.entry.OnClosed != nil {
 		c.entry.OnClosed()
 	}
