@@ -17,7 +17,8 @@ type LoadBalancer struct {
 
 func (b *LoadBalancer) keys(o *object) {
 	o.key("strategy", choice(&b.Strategy, RoundRobin),
-		"in turn, in turn by weight, to the server with the fewest requests running, or by chance")
+		"in turn; in turn by weight; the server with the fewest requests running; by chance; of two by chance the one with "+
+			"fewer requests, or the one expected to answer first; always the same for requests that have `hash_on` in common")
 	o.key("hash_on", hashOn(&b.HashOn),
 		"for `consistent_hash`: what the requests that go to the same server have in common")
 	o.key("sticky", optional(&b.Sticky), "Keeps a client on the server that answered it first.")

@@ -206,7 +206,11 @@ services:
       unhealthy_threshold: 4
       port: 9000
     outlier_detection: {consecutive_errors: 1, base_ejection_seconds: 2, max_ejected_percent: 3}
-  t: {servers: [{url: unix:/t}], health_check: {type: tcp}, outlier_detection: }
+  t:
+    load_balancer: {strategy: consistent_hash, hash_on: "header:X-User"}
+    servers: [{url: unix:/t}]
+    health_check: {type: tcp}
+    outlier_detection:
 routers:
   r: {rule: x, service: s, middlewares: [breaker, again]}
 middlewares:
@@ -226,6 +230,7 @@ shutdown: {drain_timeout_seconds: 40, idle_close_seconds: 50, tunnel_timeout_sec
 	same(t, a.TunnelIdleTimeout, time.Minute)
 	same(t, a.UpgradeProtocols, []string{"websocket", "tls"})
 	same(t, b.UpgradeProtocols, []string{})
+	same(t, u.LoadBalancer, LoadBalancer{Strategy: ConsistentHash, HashOn: HashOn{HashHeader, "X-User"}, PanicThreshold: 10})
 	same(t, s.LoadBalancer, LoadBalancer{Strategy: RoundRobin, HashOn: HashOn{Kind: HashClientIP},
 		Sticky: &Sticky{StickyCookie{Name: "__Secure-s", Secure: true, SameSite: SameSiteNone, MaxAge: time.Minute,
 			Secret: "hunter2"}}, SlowStart: 20 * time.Second})

@@ -26,16 +26,18 @@ type Strategy string
 
 // Strategies.
 const (
-	RoundRobin Strategy = "round_robin" // each in turn
-	Weighted   Strategy = "weighted"    // in turn by weight, smoothly
-	LeastConn  Strategy = "least_conn"  // the one with the fewest requests running
-	Random     Strategy = "random"      // by chance
-
-	// ConsistentHash is not among the words yet.
+	RoundRobin     Strategy = "round_robin"     // each in turn
+	Weighted       Strategy = "weighted"        // in turn by weight, smoothly
+	LeastConn      Strategy = "least_conn"      // the one with the fewest requests running
+	Random         Strategy = "random"          // by chance
+	P2C            Strategy = "p2c"             // of two by chance the one with fewer requests running
+	EWMA           Strategy = "ewma"            // of two by chance the one that is expected to answer first
 	ConsistentHash Strategy = "consistent_hash" // the same one for requests that have LoadBalancer.HashOn in common
 )
 
-func (Strategy) words() []Strategy { return []Strategy{RoundRobin, Weighted, LeastConn, Random} }
+func (Strategy) words() []Strategy {
+	return []Strategy{RoundRobin, Weighted, LeastConn, Random, P2C, EWMA, ConsistentHash}
+}
 
 // SameSite is whether requests that other sites cause carry a cookie.
 type SameSite string
