@@ -143,10 +143,10 @@ func newTunnelWorld(t testing.TB, seed uint64) *tunnelWorld {
 	rnd := rand.New(rand.NewPCG(seed, 0x74756e6e656c))
 	w := &tunnelWorld{rnd: rnd, observed: map[string]int{}, loop: &watchedLoop{sim.NewLoop(seed), map[*reactor.Timer]bool{}}}
 	addr := serverAddr(0)
-	w.target = upstream.NewTarget("t", addr, "s", 1, 1)
-	service := upstream.NewService("s", upstream.Options{ConnectTimeout: time.Second, RequestTimeout: 4 * time.Second,
+	w.target = upstream.NewTarget("t", addr, "s", 1)
+	service := upstream.NewService("s", &upstream.Options{ConnectTimeout: time.Second, RequestTimeout: 4 * time.Second,
 		ResponseIdle: time.Second, IdleTimeout: 3 * time.Second, MaxIdle: 8, PassHost: true,
-		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}})
+		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}}, nil)
 	service.SetTargets([]*upstream.Target{w.target})
 	rule, err := routing.Parse("PathPrefix(`/`)")
 	if err != nil {
