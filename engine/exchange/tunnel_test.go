@@ -193,6 +193,11 @@ func TestTunnelEnds(t *testing.T) {
 			s.client.conn.CloseWrite()
 			s.loop.Advance(tunnelIdle + time.Second)
 		}, " end", " end", "101 timeout"},
+		{"the client takes nothing", func(s *scene, server *end) {
+			s.client.conn.Hold(true)
+			s.sends(server, strings.Repeat("s", 100_000))
+			s.loop.Advance(2 * time.Minute)
+		}, " reset", " reset", "101 timeout"},
 		{"given no more time", func(s *scene, server *end) {
 			server.conn.Write([]byte("s"))
 			s.client.conn.Write([]byte("c"))
@@ -252,5 +257,34 @@ func TestTunnelIsObserved(t *testing.T) {
 	s.loop.Run()
 	if len(s.done) != 1 {
 		t.Errorf("%q was observed", s.done)
+	}
+}
+
+// A side that does not read holds the other one: the proxy keeps little of what that one sends, and loses none of it.
+func TestTunnelHoldsWhoSends(t *testing.T) {
+	const much, kept = 768 << 10, 448 << 10 // with what is under way on both connections
+	for name, sides := range map[string]func(s *scene) (from, to *end){
+		"client reads late": func(s *scene) (from, to *end) { return s.servers[0], &s.client },
+		"server reads late": func(s *scene) (from, to *end) { return &s.client, s.servers[0] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.sends(&s.client, upgrade)
+			s.sends(s.servers[0], switched)
+			from, to := sides(s)
+			to.got = ""
+			to.conn.Hold(true)
+			s.sends(from, strings.Repeat("0123456789abcdef", much/16))
+			if n := from.conn.Queued(); n < much-kept {
+				t.Errorf("the proxy took %d bytes that nobody reads", much-n)
+			}
+			from.conn.CloseWrite()
+			s.loop.Run()
+			to.conn.Hold(false)
+			s.loop.Run()
+			if to.got != strings.Repeat("0123456789abcdef", much/16) || to.fate != "end" {
+				t.Errorf("%d bytes arrived, then %q", len(to.got), to.fate)
+			}
+		})
 	}
 }
