@@ -38,8 +38,9 @@ type Service struct {
 	events func(Event) // nil: nobody listens
 
 	// Atomic, any goroutine:
-	setup atomic.Pointer[setup]
-	epoch atomic.Uint64 // counts changes of what its targets take; written after each
+	setup   atomic.Pointer[setup]
+	epoch   atomic.Uint64 // counts changes of what its targets take; written after each
+	retries retries
 
 	arranging sync.Mutex // held while setup is replaced
 
