@@ -73,6 +73,8 @@ const (
 	KindQueue          // waited too long, or no room to wait, for a connection
 	KindCancelled      // given up by us
 	KindPanic          // our own fault, contained
+	KindBreaker        // a circuit breaker is open
+	KindStatus         // the status of a response was to be asked for again, and could not
 	kindCount
 )
 
@@ -81,7 +83,7 @@ const Kinds = int(kindCount)
 
 func (k Kind) String() string {
 	return [...]string{"none", "syntax", "too_large", "timeout", "closed", "refused", "resolve", "no_target", "queue",
-		"cancelled", "panic"}[k]
+		"cancelled", "panic", "breaker_open", "status"}[k]
 }
 
 // Retry tells what may follow a failed attempt.

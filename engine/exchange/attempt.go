@@ -7,11 +7,21 @@ import (
 
 // The Exchange is the codec.Receiver of its attempts.
 
-// Ready sends the request head and lets content follow.
+// Ready sends the request head, the content that an earlier attempt was sent, and lets more of it follow.
 func (x *Exchange) Ready(s codec.Stream) {
 	x.stream, x.state = s, AttemptOpen
-	s.Head(&x.RequestHead, x.request == RequestWhole)
-	x.letGo(holdsClient)
+	whole := x.request == RequestWhole
+	if x.replay == ReplayUnused {
+		s.Head(&x.RequestHead, whole)
+	} else {
+		s.Head(&x.RequestHead, false)
+		if len(x.kept) > 0 || whole {
+			s.Data(x.kept, whole)
+		}
+	}
+	if whole || s.Queued() <= codec.HighMark {
+		x.letGo(holdsClient)
+	}
 }
 
 // Head passes a response head on.
@@ -25,8 +35,17 @@ func (x *Exchange) Head(h *codec.Head, end bool) {
 		x.interim(h)
 		return
 	}
+	if x.repeatsStatus(h.Status) {
+		x.lost, x.state = statusError(h.Status), AttemptLost
+		x.settle()
+		return
+	}
 	h1.RemoveHopByHop(h)
 	x.Status = h.Status
+	if x.replay == ReplayKept {
+		x.forget()
+	}
+	x.accept(h)
 	x.response = ResponseStreaming
 	if end {
 		x.spent()
@@ -44,6 +63,7 @@ func (x *Exchange) interim(h *codec.Head) {
 	}
 	if h.Status == 100 {
 		x.awaitsContinue = false
+		x.RequestHead.Remove(codec.FieldExpect) // the client need not be asked again if there is another try
 	}
 	h1.RemoveHopByHop(h)
 	x.response = ResponseInterim

@@ -33,11 +33,13 @@ type Env struct {
 	EntryPoint int      // position among the snapshot's entry points, for tables kept by the observer
 }
 
-// Route is where a router leads.
+// Route is where a router leads. It is immutable.
 type Route struct {
 	Name    string
 	Service *upstream.Service
-	ID      int // position in the snapshot's routes, for tables kept by the observer
+	ID      int                      // position in the snapshot's routes, for tables kept by the observer
+	Retry   *RetryPolicy             // nil: one more try when no server can have acted on the first
+	Breaker *upstream.ServiceBreaker // nil: none
 }
 
 // Observer is told of every exchange when it is over, on its loop. x is lent.
@@ -116,7 +118,7 @@ func (l *Local) Begin(env *Env, c Client, peer *Peer) *Exchange {
 		l.free = l.free[:n-1]
 	} else {
 		x = &Exchange{local: l}
-		x.finished = x.finish
+		x.finished, x.timer.Fire = x.finish, x.expired
 	}
 	x.env, x.client, x.Peer = env, c, peer
 	x.Started = l.Loop.Now()

@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"time"
+
 	"traffic_management/codec"
 	"traffic_management/engine/reactor"
 	"traffic_management/upstream"
@@ -31,24 +33,35 @@ type Exchange struct {
 	client  Client
 	attempt *upstream.Attempt
 	stream  codec.Stream // the attempt's, while AttemptOpen
-	lost    *codec.Error // with AttemptLost
+	lost    *codec.Error // with AttemptLost and AttemptWaiting
 	target  *upstream.Target
-	tried   []*upstream.Target
-	content int64  // request content received, in bytes
-	buf     []byte // the bytes RequestHead points into
-	arena   []byte // values made here that RequestHead points to
-	path    []byte // the routing path
+	stick   *upstream.Target // that the client's cookie names; nil when there is none, or none that can be used
+	pass    upstream.Pass    // of the route's breaker, until it is told of the outcome
+	content int64            // request content received, in bytes
+	buf     []byte           // the bytes RequestHead points into
+	arena   []byte           // values made here that RequestHead points to
+	path    []byte           // the routing path
+
+	// Of a request that is sent again (retry.go).
+	tried []*upstream.Target // servers to avoid
+	kept  []byte             // with ReplayKept: the content that has gone to a server
+	timer reactor.Timer      // a wait, or the time of all tries
+	moved reactor.Instant    // when content went to a server last
+	tries int                // of the policy's that were taken, also by waits in vain
+	waits int
+	place retryPlace
 
 	// The last attempt's times.
-	sent, heard reactor.Instant
+	sent, answered, heard reactor.Instant
+	queued, connecting    time.Duration
 
 	request        RequestState
 	response       ResponseState
 	tunnel         TunnelState
 	state          AttemptState
+	replay         ReplayState
 	flow           flow
 	ending         bool // finished is deferred
-	contentSent    bool // some request content went to a stream: it cannot be replayed
 	awaitsContinue bool // the client sent Expect and was sent no 100 (Continue)
 }
 
@@ -90,6 +103,10 @@ func (x *Exchange) Request(end bool) {
 	x.Route = route
 	if e := x.strip(); e != nil {
 		x.Reject(e)
+		return
+	}
+	if route.Breaker != nil && !x.enter() {
+		x.Reject(errBreakerOpen)
 		return
 	}
 	x.open()
@@ -139,7 +156,7 @@ func (x *Exchange) RequestData(p []byte, end bool) {
 	if x.stream == nil {
 		return // the response is there already
 	}
-	x.contentSent = true
+	x.keep(p)
 	x.stream.Data(p, end)
 	if !end && x.stream.Queued() > codec.HighMark {
 		x.hold(holdsClient)
@@ -153,7 +170,8 @@ func (x *Exchange) RequestTrailers(t []codec.Field) {
 	}
 	x.request = RequestWhole
 	if x.stream != nil {
-		x.contentSent = true
+		x.forget() // trailer sections are not kept
+		x.moved = x.local.Loop.Now()
 		x.screenTrailers(t)
 		x.stream.Trailers(t)
 	}
@@ -192,10 +210,28 @@ func (x *Exchange) ClientDrained() { x.letGo(holdsServer) }
 // open begins the next attempt. Content waits until there is a stream to take it.
 func (x *Exchange) open() {
 	x.state = AttemptOpening
+	x.holdContent()
+	s := x.Route.Service
+	q := upstream.Query{Tried: x.tried, Breaker: x.Route.Breaker}
+	if p := x.Route.Retry; p != nil {
+		q.Timeout = p.AttemptTimeout
+	}
+	o := s.Options()
+	if o.Strategy == upstream.ConsistentHash {
+		q.Key = s.Key(&x.RequestHead, x.path, x.Peer.Addr.Addr())
+	}
+	if o.Sticky != nil {
+		x.stick = s.Stuck(&x.RequestHead)
+		q.Stick = x.stick
+	}
+	x.attempt = s.Open(x.local.Pools, &q, x)
+}
+
+// holdContent pauses the client until there is a stream that takes its content.
+func (x *Exchange) holdContent() {
 	if x.request == RequestStreaming {
 		x.hold(holdsClient)
 	}
-	x.attempt = x.Route.Service.Open(x.local.Pools, &upstream.Query{Tried: x.tried}, x)
 }
 
 // hold pauses a side, once.
@@ -229,6 +265,21 @@ func (x *Exchange) EntryPoint() int { return x.env.EntryPoint }
 
 // Target is the server that answered, or was tried last; nil when there was none.
 func (x *Exchange) Target() *upstream.Target { return x.target }
+
+// QueueTime is how long the last attempt waited for a connection while the server had as many as it may have.
+func (x *Exchange) QueueTime() time.Duration { return x.queued }
+
+// ConnectTime is how long a connection for the last attempt took to open; 0 when an idle one was there.
+func (x *Exchange) ConnectTime() time.Duration { return x.connecting }
+
+// FirstByte is how long the server of the last attempt took from the request's head to the first byte of a response. 0
+// when none came.
+func (x *Exchange) FirstByte() time.Duration {
+	if x.answered == 0 {
+		return 0
+	}
+	return x.answered.Sub(x.sent)
+}
 
 // UpstreamTime is how long the server took: from the request's head to the last of the response it sent. 0 without one.
 func (x *Exchange) UpstreamTime() reactor.Instant {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"traffic_management/engine/exchange"
 )
 
 // mood is what a server makes of a request.
@@ -15,6 +17,7 @@ const (
 	moodEarly                 // responds to the head already
 	moodAnnounced             // responds, and says that it closes the connection behind it
 	moodSilent                // responds, and closes the connection a little later without a word
+	moodBusy                  // responds with 503, to the head already or to the whole request
 	moodClose                 // closes the connection instead of responding
 	moodReset                 // resets it
 	moodTruncate              // closes the connection inside the response
@@ -24,7 +27,7 @@ const (
 )
 
 func (m mood) String() string {
-	return [...]string{"answer", "early", "announced", "silent", "close", "reset", "truncate", "abort", "hang"}[m]
+	return [...]string{"answer", "early", "announced", "silent", "busy", "close", "reset", "truncate", "abort", "hang"}[m]
 }
 
 // wireFraming is how a message of the simulation delimits its content.
@@ -55,6 +58,7 @@ type plan struct {
 	reply        []byte
 	replyTrailer string
 	mood         mood
+	lapses       int           // with a mood that gives no planned response: after so many arrivals there is one
 	pause        time.Duration // before the response
 
 	// What became of it.
@@ -67,7 +71,8 @@ type plan struct {
 
 // arrival is one time a server got the head of a request.
 type arrival struct {
-	content int // bytes of content the server got
+	mood    mood // the plan's, or that to answer once its lapses are over
+	content int  // bytes of content the server got
 	whole   bool
 	reused  bool // the connection had carried another request
 }
@@ -106,8 +111,8 @@ func sizeOf(rnd *rand.Rand) int {
 	return rnd.IntN([]int{1, 20, 20, 3000, 3000, 40_000, 120_000}[rnd.IntN(7)])
 }
 
-func newPlan(rnd *rand.Rand, name string, calm, old bool) *plan {
-	p := &plan{name: name, seed: rnd.Uint64(), version: "HTTP/1.1", status: 200}
+func newPlan(rnd *rand.Rand, name string, calm, old bool, policy *exchange.RetryPolicy) *plan {
+	p := &plan{name: name, seed: rnd.Uint64(), version: "HTTP/1.1", status: 200, lapses: 1 << 30}
 	p.method = []string{"GET", "GET", "GET", "HEAD", "PUT", "POST", "POST", "DELETE"}[rnd.IntN(8)]
 	if p.method == "PUT" || p.method == "POST" {
 		p.content = pattern(p.seed, sizeOf(rnd))
@@ -138,10 +143,16 @@ func newPlan(rnd *rand.Rand, name string, calm, old bool) *plan {
 	case 0:
 		p.mood = mood(rnd.IntN(int(moods)))
 	case 1:
-		p.mood = []mood{moodSilent, moodClose, moodReset}[rnd.IntN(3)]
+		p.mood = []mood{moodSilent, moodBusy, moodClose, moodReset}[rnd.IntN(4)]
 	}
 	if calm {
 		p.mood = mood(max(0, rnd.IntN(2*int(moodSilent))-int(moodSilent)))
+		if rnd.IntN(3) == 0 && p.repeatable(policy, len(p.content)) && p.trailer == "" {
+			p.mood = moodBusy
+		}
+	}
+	if policy != nil && (calm || rnd.IntN(2) == 0) {
+		p.lapses = 1 + rnd.IntN(2)
 	}
 	if p.mood == moodEarly && p.replyFraming == framedByClose {
 		p.replyFraming = framedByChunks // content that still comes would make the close a reset
@@ -179,9 +190,15 @@ func (p *plan) request(connection string) (head, content []byte) {
 }
 
 // response is what the server sends, whole.
-func (p *plan) response() []byte {
+func (p *plan) response(m mood) []byte {
+	if m == moodBusy {
+		if p.method == "HEAD" {
+			return []byte("HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\n")
+		}
+		return []byte("HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
+	}
 	h := fmt.Sprintf("HTTP/1.1 %d Planned\r\nX-Plan: %s\r\n", p.status, p.name)
-	if p.mood == moodAnnounced {
+	if m == moodAnnounced {
 		h += "Connection: close\r\n"
 	}
 	switch {
@@ -215,6 +232,16 @@ func framed(f wireFraming, content []byte, trailer string, seed uint64) (line st
 	}
 	b.WriteString("\r\n")
 	return "Transfer-Encoding: chunked\r\n", b.Bytes()
+}
+
+// early reports whether the response to an arrival comes before the request is whole.
+func (p *plan) early(a *arrival) bool {
+	return a.mood == moodEarly || a.mood == moodBusy && p.seed%2 == 0
+}
+
+// repeatable reports whether the request may be sent again although a server had it, with so much of its content.
+func (p *plan) repeatable(policy *exchange.RetryPolicy, content int) bool {
+	return policy != nil && (p.idempotent() || policy.NonIdempotent) && content <= policy.MaxBody
 }
 
 // idempotent reports whether the request may be sent again when the server may have begun to act on it.

@@ -14,6 +14,7 @@ type replyWriter struct {
 	head codec.Head
 	body []byte
 	text []byte // values of fields
+	wait []byte // of Retry-After
 }
 
 // answer gives the client a local reply: a short body that says why, in JSON when the client accepts it.
@@ -38,7 +39,8 @@ func (x *Exchange) answer(e *codec.Error) {
 	h.Fields = append(h.Fields, codec.NewField(codec.FieldDate, w.text), codec.NewField(codec.FieldContentType, contentType),
 		codec.NewField(codec.FieldCacheControl, noStore))
 	if status == 503 {
-		h.Fields = append(h.Fields, codec.NewField(codec.FieldRetryAfter, retryAfter))
+		w.wait = strconv.AppendInt(w.wait[:0], int64(x.retryAfter(e)/time.Second), 10)
+		h.Fields = append(h.Fields, codec.NewField(codec.FieldRetryAfter, w.wait))
 	}
 	if x.RequestHead.Method == codec.MethodHead {
 		h.Framing = codec.NoContent
@@ -50,10 +52,9 @@ func (x *Exchange) answer(e *codec.Error) {
 }
 
 var (
-	typeText   = []byte("text/plain; charset=utf-8")
-	typeJSON   = []byte("application/json")
-	noStore    = []byte("no-store")
-	retryAfter = []byte("1")
+	typeText = []byte("text/plain; charset=utf-8")
+	typeJSON = []byte("application/json")
+	noStore  = []byte("no-store")
 )
 
 // reasons holds the reason phrases of the statuses we reply with ourselves.

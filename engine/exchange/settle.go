@@ -3,15 +3,12 @@ package exchange
 import (
 	"traffic_management/codec"
 	"traffic_management/engine/reactor"
+	"traffic_management/upstream"
 )
-
-// maxTries is how many attempts a request gets when nothing says otherwise: one, and one more when it is certain that
-// the server did not act on the first.
-const maxTries = 2
 
 // settle applies the joint rules of request, response and attempt until nothing changes:
 //
-//	attempt lost, response unsent or interim, replayable   open the next attempt, on another server
+//	attempt lost, response unsent or interim, replayable   try another server, at once or after a wait
 //	attempt lost, response unsent or interim, otherwise    answer ourselves, by the error
 //	attempt lost, response streaming                       cut the response short
 //	request broken, response not over                      cut the response short
@@ -22,16 +19,12 @@ func (x *Exchange) settle() {
 		over := x.response >= ResponseWhole
 		switch {
 		case x.state == AttemptLost && !over:
-			e := x.lost
 			x.release()
 			switch {
 			case x.response == ResponseStreaming:
-				x.cut(e)
-			case x.replayable(e):
-				x.Retries++
-				x.open()
-			default:
-				x.answer(e)
+				x.cut(x.lost)
+			case !x.repeat(x.lost):
+				x.answer(x.lost)
 			}
 		case x.request == RequestBroken && !over:
 			x.release()
@@ -48,14 +41,6 @@ func (x *Exchange) settle() {
 	}
 }
 
-// replayable reports whether the request may be sent once more after e.
-func (x *Exchange) replayable(e *codec.Error) bool {
-	if x.Retries+1 >= maxTries || x.request == RequestBroken || x.contentSent {
-		return false
-	}
-	return e.Retry == codec.RetrySafe || e.Retry == codec.RetryIdle && x.RequestHead.Method.Idempotent()
-}
-
 // cut ends the response so that the client can tell it is not whole.
 func (x *Exchange) cut(e *codec.Error) {
 	x.response = ResponseBroken
@@ -63,17 +48,20 @@ func (x *Exchange) cut(e *codec.Error) {
 	x.client.Reset(e)
 }
 
-// release lets go of the attempt, keeping what the observer asks for.
+// release lets go of the attempt, or of the wait for one, keeping what the observer asks for.
 func (x *Exchange) release() {
+	if x.tries > 0 {
+		x.leavePlace()
+	}
 	if x.attempt == nil {
 		x.state = AttemptNone
 		return
 	}
 	if t := x.attempt.Target(); t != nil {
 		x.target = t
-		x.tried = append(x.tried, t)
 	}
-	x.sent = x.attempt.Sent()
+	x.sent, x.answered = x.attempt.Sent(), x.attempt.Answered()
+	x.queued, x.connecting = x.attempt.Queued(), x.attempt.Connected()
 	x.attempt.Release()
 	x.attempt, x.stream, x.state = nil, nil, AttemptNone
 	x.flow &^= holdsServer
@@ -82,6 +70,9 @@ func (x *Exchange) release() {
 // finish is the last of an exchange: it is observed, and its memory goes to the next one.
 func (x *Exchange) finish() {
 	x.Ended = x.local.Loop.Clock()
+	if x.pass != upstream.Refused {
+		x.leave(x.outcome())
+	}
 	x.local.observer.Done(x)
 	x.letGo(holdsClient)
 	c := x.client
@@ -96,9 +87,14 @@ func (x *Exchange) recycle() {
 	x.RequestHead.Reset()
 	x.Peer, x.Route, x.env, x.client, x.target, x.Err, x.lost = nil, nil, nil, nil, nil, nil, nil
 	x.Status, x.BytesIn, x.BytesOut, x.Retries, x.RequestID = 0, 0, 0, 0, nil
-	x.content, x.sent, x.heard = 0, 0, reactor.Instant(0)
+	x.content, x.sent, x.answered, x.heard, x.moved = 0, 0, 0, 0, reactor.Instant(0)
+	x.stick, x.queued, x.connecting = nil, 0, 0
 	x.request, x.response, x.tunnel, x.state, x.flow = RequestFresh, ResponseUnsent, TunnelNone, AttemptNone, 0
-	x.ending, x.contentSent, x.awaitsContinue = false, false, false
+	x.ending, x.awaitsContinue = false, false
+	if x.replay == ReplayKept {
+		x.forget()
+	}
+	x.replay, x.tries, x.waits = ReplayUnused, 0, 0
 	clear(x.tried)
 	x.tried = x.tried[:0]
 	x.arena, x.path = x.arena[:0], nil

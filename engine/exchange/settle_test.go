@@ -21,10 +21,11 @@ import (
 type scene struct {
 	t       *testing.T
 	loop    *sim.Loop
+	entry   *frontend.EntryPoint
+	route   *exchange.Route
 	client  end
 	servers []*end // connections the servers accepted, in order
 	targets []*upstream.Target
-	entry   *frontend.EntryPoint
 	done    []string // what the observer was told
 
 	observed func(*exchange.Exchange) // also told, when set
@@ -32,9 +33,10 @@ type scene struct {
 
 // end is a connection's end that the test plays.
 type end struct {
-	conn reactor.Conn
-	got  string
-	fate string // "end" or "reset"
+	conn   reactor.Conn
+	opened reactor.Instant
+	got    string
+	fate   string // "end" or "reset"
 }
 
 func (e *end) OnData() {
@@ -66,10 +68,7 @@ func newScene(t *testing.T) *scene {
 		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}}, nil)
 	for i := range 2 {
 		s.targets = append(s.targets, upstream.NewTarget(fmt.Sprint(i), serverAddr(i), "s", 1))
-		s.loop.Listen(serverAddr(i), func(c reactor.Conn) reactor.Sink {
-			s.servers = append(s.servers, &end{conn: c})
-			return s.servers[len(s.servers)-1]
-		})
+		s.loop.Listen(serverAddr(i), s.accept)
 	}
 	service.SetTargets(s.targets)
 	rule, err := routing.Parse("PathPrefix(`/`)")
@@ -78,17 +77,29 @@ func newScene(t *testing.T) *scene {
 	}
 	w := &world{}
 	pools := upstream.NewPools(s.loop, upstream.NewGroup(1), 0, func(*upstream.Service) upstream.Meter { return meter{w} })
+	s.route = &exchange.Route{Name: "r", Service: service}
 	s.entry = &frontend.EntryPoint{
 		Local: exchange.NewLocal(s.loop, pools, s, 1), Conns: frontend.NewConnections(), Meter: entryMeter{w},
 		Env: &exchange.Env{MaxBody: 100, Upgrades: []string{"websocket", "chat"}, Table: routing.NewTable([]routing.Entry[*exchange.Route]{
-			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: service}}})},
+			{Name: "r", Rule: rule, Value: s.route}})},
 		Settings: &frontend.Settings{HeaderTimeout: time.Minute, BodyIdle: time.Minute, IdleTimeout: time.Hour,
 			WriteTimeout: time.Minute, TunnelIdle: tunnelIdle, Limits: h1.Limits{HeadBytes: 4096, Fields: 30}},
 	}
-	ours, theirs := s.loop.Pipe(nil, &s.client)
-	s.client.conn = theirs
-	ours.SetSink(s.entry.Accept(ours))
+	s.connect(&s.client)
 	return s
+}
+
+// accept is a server's.
+func (s *scene) accept(c reactor.Conn) reactor.Sink {
+	s.servers = append(s.servers, &end{conn: c, opened: s.loop.Now()})
+	return s.servers[len(s.servers)-1]
+}
+
+// connect opens a client's connection to the proxy.
+func (s *scene) connect(e *end) {
+	ours, theirs := s.loop.Pipe(nil, e)
+	e.conn = theirs
+	ours.SetSink(s.entry.Accept(ours))
 }
 
 // tunnelIdle is more than the tests' other times.

@@ -33,10 +33,12 @@ type world struct {
 	loop    *watchedLoop
 	entry   *frontend.EntryPoint
 	service *upstream.Service
+	retry   *exchange.RetryPolicy // nil in some worlds
 	targets []*upstream.Target
 	clients []*client
 	plans   map[string]*plan
 	servers int
+	repeats int // requests that a server got again
 	seen    map[*exchange.Exchange]bool
 	faults  []string
 
@@ -104,6 +106,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 		}
 	}
 	w.service.SetTargets(w.targets)
+	w.retry = newRetryPolicy(rnd, w.calm)
 	rule, err := routing.Parse("PathPrefix(`/`)")
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +115,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 	w.entry = &frontend.EntryPoint{
 		Local: exchange.NewLocal(w.loop, w.pools, w, seed), Conns: frontend.NewConnections(), Meter: entryMeter{w},
 		Env: &exchange.Env{Table: routing.NewTable([]routing.Entry[*exchange.Route]{
-			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: w.service}}})},
+			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: w.service, Retry: w.retry}}})},
 		Settings: &frontend.Settings{HeaderTimeout: headTimeout, BodyIdle: bodyIdle, BodyGrace: 5 * time.Second,
 			BodyMinRate: 10, IdleTimeout: clientIdle, WriteTimeout: writeTimeout, Limits: h1.Limits{HeadBytes: 4096, Fields: 30},
 			MaxRequests: []int{0, 0, 2, 3}[rnd.IntN(4)]},
@@ -121,7 +124,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 		var plans []*plan
 		old := rnd.IntN(8) == 0
 		for n := range 1 + rnd.IntN(6) {
-			p := newPlan(rnd, fmt.Sprintf("c%d-%d", i, n), w.calm, old)
+			p := newPlan(rnd, fmt.Sprintf("c%d-%d", i, n), w.calm, old, w.retry)
 			w.plans[p.name] = p
 			plans = append(plans, p)
 		}
@@ -130,6 +133,43 @@ func newWorld(t testing.TB, seed uint64) *world {
 		w.clients = append(w.clients, c)
 	}
 	return w
+}
+
+// newRetryPolicy draws a policy, or none. In a calm world nothing that it allows may fail.
+func newRetryPolicy(rnd *rand.Rand, calm bool) *exchange.RetryPolicy {
+	if rnd.IntN(3) == 0 {
+		return nil
+	}
+	p := &exchange.RetryPolicy{Attempts: 1 + rnd.IntN(4), InitialInterval: time.Duration(rnd.IntN(200)) * time.Millisecond,
+		MaxInterval: 300 * time.Millisecond, BudgetPercent: []int{0, 20, 100}[rnd.IntN(3)], NonIdempotent: rnd.IntN(4) == 0,
+		MaxBody: []int{0, 100, 10_000, 64 << 10}[rnd.IntN(4)]}
+	p.OnStatus.Add(503, 503)
+	if calm {
+		p.Attempts, p.BudgetPercent = 2, 100
+	} else if rnd.IntN(2) == 0 {
+		p.AttemptTimeout = 700 * time.Millisecond
+	}
+	return p
+}
+
+// again checks that a request that a server gets again may be sent again.
+func (w *world) again(p *plan) {
+	last, policy := p.arrivals[len(p.arrivals)-1], w.retry
+	if policy == nil && (len(p.arrivals) > 1 || w.calm || !p.idempotent() || last.content > 0 || !last.reused) ||
+		policy != nil && (len(p.arrivals) > policy.Attempts || !p.repeatable(policy, last.content) || w.calm && p.mood != moodBusy) {
+		w.fault("sent again, before on a used connection: %v, %d bytes of content: %v", last.reused, last.content, p)
+	}
+	if p.answer != 0 || p.trailer != "" && last.whole {
+		w.fault("sent again after a response or after trailers: %v", p)
+	}
+	percent := 0
+	if policy != nil {
+		percent = policy.BudgetPercent
+	}
+	if _, running := w.service.Retries(); running > int64(max(3, percent*len(w.clients)/100)) {
+		w.fault("%d of at most %d requests are being repeated, %d%% allowed", running, len(w.clients), percent)
+	}
+	w.repeats++
 }
 
 // connect opens a connection to the proxy and returns the client's end.
@@ -158,7 +198,7 @@ func (w *world) Done(x *exchange.Exchange) {
 	}
 	p.observed++
 	p.bytesOut = x.BytesOut
-	if x.Err == nil && x.Status != p.status {
+	if x.Err == nil && x.Status != p.status && !(p.mood == moodBusy && x.Status == 503) {
 		w.fault("%s: the observer saw status %d and no error", p.name, x.Status)
 	}
 }
@@ -235,7 +275,7 @@ func (w *world) judge() {
 				w.fault("%s (%v): the observer was told %d times", p.name, p.outcome, p.observed)
 			case p.outcome == outcomeRight && len(p.arrivals) == 0:
 				w.fault("%s: answered without having reached a server", p.name)
-			case p.mood >= moodClose && p.outcome == outcomeRight:
+			case p.mood >= moodBusy && p.outcome == outcomeRight && len(p.arrivals) <= p.lapses:
 				w.fault("%s: a whole response, but the server was to %v", p.name, p.mood)
 			}
 		}
@@ -251,6 +291,9 @@ func (w *world) clean() {
 		if n := [4]int64{t.InFlight(), t.Idle(), t.Counts(0).Waiting.Load(), t.Open()}; n != [4]int64{} {
 			w.fault("in flight, idle, waiting, open are %v", n)
 		}
+	}
+	if waiting, running := w.service.Retries(); waiting != 0 || running != 0 {
+		w.fault("%d retries wait, %d run", waiting, running)
 	}
 	if w.entry.Conns.Open() != 0 || w.loop.Open() != 0 || w.accepted != w.left || w.opened != w.closed {
 		w.fault("client connections %d, ends open %d, accepted %d, left %d, dialled %d, closed %d", w.entry.Conns.Open(),
@@ -273,7 +316,7 @@ func (w *world) clean() {
 // a server gets what the client sent, and gets it twice only when that is allowed; everything ends in time, and nothing
 // is left at the end. In calm worlds, those of even seeds, every request is answered.
 func TestWorlds(t *testing.T) {
-	outcomes := map[string]int{}
+	outcomes, repeats := map[string]int{}, 0
 	seeds := make([]uint64, 0, *worlds)
 	for seed := range uint64(*worlds) {
 		seeds = append(seeds, seed)
@@ -289,11 +332,15 @@ func TestWorlds(t *testing.T) {
 		for i, f := range w.faults[:min(len(w.faults), 5)] {
 			t.Errorf("seed %d, fault %d of %d: %s", seed, i+1, len(w.faults), f)
 		}
+		repeats += w.repeats
 		for _, p := range w.plans {
 			outcomes[fmt.Sprintf("calm %v: %v", w.calm, p.outcome)]++
 		}
 	}
-	t.Log(outcomes)
+	t.Log(outcomes, repeats, "sent again")
+	if *only < 0 && *worlds >= 64 && (repeats < 100 || outcomes["calm true: right"] == 0) {
+		t.Error("the worlds do not try what they are for")
+	}
 }
 
 // TestWorldsRepeat shows that a seed decides everything, so that a world that fails fails again.

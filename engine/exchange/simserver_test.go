@@ -112,14 +112,13 @@ func (s *server) head() {
 		}
 	}
 	if len(p.arrivals) > 0 {
-		last := p.arrivals[len(p.arrivals)-1]
-		if len(p.arrivals) > 1 || s.w.calm || !p.idempotent() || last.content > 0 || !last.reused {
-			s.w.fault("%s: a %s was sent again, before on a used connection: %v, %d bytes of content", p.name, p.method,
-				last.reused, last.content)
-		}
+		s.w.again(p)
 	}
 	s.w.loop.Stop(&s.timer)
 	s.plan, s.visit = p, &arrival{reused: s.requests > 0}
+	if p.mood < moodBusy || len(p.arrivals) < p.lapses {
+		s.visit.mood = p.mood
+	}
 	s.requests++
 	p.arrivals = append(p.arrivals, s.visit)
 	if p.interim > 0 || p.expect {
@@ -129,7 +128,7 @@ func (s *server) head() {
 		}
 		s.conn.Write([]byte(reply))
 	}
-	if p.mood == moodEarly {
+	if p.early(s.visit) {
 		s.answer()
 	}
 }
@@ -142,12 +141,12 @@ func (s *server) whole() {
 	if len(s.in.content) != len(p.content) || s.in.trailer != p.trailer {
 		s.w.fault("%s: the server received %d of %d bytes and trailer %q", p.name, len(s.in.content), len(p.content), s.in.trailer)
 	}
-	switch p.mood {
-	case moodEarly:
+	switch m := s.visit.mood; {
+	case p.early(s.visit):
 		s.next()
-	case moodClose, moodReset:
-		s.end(p.mood == moodReset)
-	case moodHang:
+	case m == moodClose, m == moodReset:
+		s.end(m == moodReset)
+	case m == moodHang:
 	default:
 		s.answer()
 	}
@@ -163,8 +162,9 @@ func (s *server) check() {
 // answer begins to respond.
 func (s *server) answer() {
 	s.stage = serverAnswering
-	s.out = s.plan.response()
-	if s.plan.mood == moodTruncate || s.plan.mood == moodAbort {
+	m := s.visit.mood
+	s.out = s.plan.response(m)
+	if m == moodTruncate || m == moodAbort {
 		s.out = s.out[:s.w.rnd.IntN(len(s.out))]
 	}
 	s.w.loop.Arm(&s.timer, s.plan.pause)
@@ -186,10 +186,11 @@ func (s *server) step() {
 		w.loop.Arm(&s.timer, time.Duration(w.rnd.IntN(50))*time.Millisecond)
 		return
 	}
-	switch p := s.plan; {
-	case p.mood == moodAbort:
+	switch p, m := s.plan, s.visit.mood; {
+	case m == moodAbort:
 		s.end(true)
-	case p.mood == moodAnnounced, p.mood == moodTruncate, p.method != "HEAD" && p.status == 200 && p.replyFraming == framedByClose:
+	case m == moodAnnounced, m == moodTruncate,
+		m != moodBusy && p.method != "HEAD" && p.status == 200 && p.replyFraming == framedByClose:
 		s.conn.CloseWrite() // all of it is to arrive, however slow the reader; the proxy closes in turn
 		s.stage = serverShut
 	default:
@@ -203,7 +204,7 @@ func (s *server) next() {
 	if s.stage != serverReading || !s.visit.whole {
 		return
 	}
-	silent := s.plan.mood == moodSilent
+	silent := s.visit.mood == moodSilent
 	s.plan, s.visit = nil, nil
 	switch {
 	case silent:

@@ -39,10 +39,23 @@ const (
 	AttemptNone    AttemptState = iota // none, or released
 	AttemptOpening                     // waits for its stream
 	AttemptOpen                        // has its stream, the response is outstanding
-	AttemptLost                        // failed; x.err says how
+	AttemptLost                        // failed; x.lost says how
 	AttemptSpent                       // delivered a whole response
+	AttemptWaiting                     // none; x.timer ends the wait for the next one, x.lost says why there is one
 )
 
 func (s AttemptState) String() string {
-	return [...]string{"none", "opening", "open", "lost", "spent"}[s]
+	return [...]string{"none", "opening", "open", "lost", "spent", "waiting"}[s]
 }
+
+// ReplayState is whether request content could be sent to another server.
+type ReplayState uint8
+
+// States of request content.
+const (
+	ReplayUnused ReplayState = iota // no server was sent any
+	ReplayKept                      // what a server was sent is kept
+	ReplayLost                      // a server was sent some that is not kept: there is no further try
+)
+
+func (s ReplayState) String() string { return [...]string{"unused", "kept", "lost"}[s] }

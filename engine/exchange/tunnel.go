@@ -87,6 +87,7 @@ func (x *Exchange) switched(h *codec.Head) {
 	x.Status, x.tunnel = h.Status, TunnelOpen
 	x.request, x.response = RequestStreaming, ResponseStreaming
 	h1.RemoveHopByHop(h)
+	x.accept(h)
 	x.client.Head(h, false)
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"traffic_management/perf/process"
 	"traffic_management/perf/report"
 )
 
@@ -55,7 +54,7 @@ func TestFacts(t *testing.T) {
 			t.Errorf("no %s in %v", want, names)
 		}
 	}
-	root, err := process.ModuleRoot(t.Context())
+	root, err := moduleRoot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
