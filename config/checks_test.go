@@ -80,7 +80,8 @@ func TestChecks(t *testing.T) {
 			`11:57: middlewares.a.retry.max_interval_ms: 99 is less than initial_interval_ms, 100`},
 		{"unknown middleware", around + "    middlewares: [again, agin]\nmiddlewares: {again: {retry: {attempts: 1}}}\n",
 			`11:26: routers.api.middlewares[1]: unknown middleware "agin", did you mean "again"?`},
-		{"two of a kind", around + "    middlewares: [a, c, b]\nmiddlewares: {a: {retry: {attempts: 1}}, b: {retry: {attempts: 2}}, c: {circuit_breaker: }}\n",
+		{"two of a kind", around + "    middlewares: [a, c, b]\n" +
+			"middlewares: {a: {retry: {attempts: 1}}, b: {retry: {attempts: 2}}, c: {circuit_breaker: }}\n",
 			`11:25: routers.api.middlewares[2]: a second retry, after "a"`},
 		{"one twice", around + "    middlewares: [a, a]\nmiddlewares: {a: {circuit_breaker: {}}}\n",
 			`11:22: routers.api.middlewares[1]: a second circuit breaker, after "a"`},
@@ -90,7 +91,8 @@ func TestChecks(t *testing.T) {
 12:22: middlewares.b: expected exactly one of retry, circuit_breaker, got none`},
 
 		{"h2c", "entrypoints: {a: {address: \":1\", http: {upgrade_protocols: [WebSocket, H2C]}}}\n",
-			`1:72: entrypoints.a.http.upgrade_protocols[1]: expected a protocol's name such as websocket, got "H2C": requests inside it would not be seen by the proxy`},
+			`1:72: entrypoints.a.http.upgrade_protocols[1]: expected a protocol's name such as websocket, got "H2C": ` +
+				`requests inside it would not be seen by the proxy`},
 		{"protocol with a version", "entrypoints: {a: {address: \":1\", http: {upgrade_protocols: [irc/6.9]}}}\n",
 			`1:61: entrypoints.a.http.upgrade_protocols[0]: expected a protocol's name such as websocket, got "irc/6.9"`},
 		{"admin taken", around + "metrics: {address: \"127.0.0.1:9100\"}\nadmin: {address: \"127.0.0.1:9100\"}\n",
@@ -151,7 +153,8 @@ func TestStatusCodes(t *testing.T) {
 	} {
 		_, err := Parse("c.yaml", fmt.Appendf(nil, doc, text), testEnv)
 		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasSuffix(err.Error(), fault) ||
-			!strings.HasPrefix(err.Error(), "c.yaml:5:40: middlewares.m.retry.on_status[0]: expected a status code from 200 to 599 or a range such as 200-399, got ") {
+			!strings.HasPrefix(err.Error(), "c.yaml:5:40: middlewares.m.retry.on_status[0]: "+
+				"expected a status code from 200 to 599 or a range such as 200-399, got ") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -17,7 +17,8 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{string(example), around, "", "a: &a {<<: *a}\n", "entrypoints: &e {a: {<<: *e}, b: *e}\n",
 		"a: 1\n---\nb: 2\n", "a:\n\tb: 1\n", "x: ${env:A:-b}\n", "? [a]\n: b\n", "a: !x!y 1\n", "a: \"\\q\"\n",
 		"log: {level: \"${env:PORT}\", <<: [{a: 1}, *b]}\n", "%YAML 1.1\n---\na: 1\n", "routers: {r: {middlewares: [a]}}",
-		serviceWith(`load_balancer: {sticky: {cookie: {name: a}}}, health_check: {path: /, headers: {A: b}, expected_status: [200, 300-399]}, ` + oneServer),
+		serviceWith("load_balancer: {sticky: {cookie: {name: a}}}, " + oneServer),
+		serviceWith("health_check: {path: /, headers: {A: b}, expected_status: [200, 300-399]}, " + oneServer),
 		minimal + "middlewares: {m: {retry: {attempts: 1}}}\nadmin: {address: \"[::1]:1\"}\nshutdown: {tunnel_timeout_seconds: 5}\n"} {
 		f.Add([]byte(seed))
 	}

@@ -323,7 +323,8 @@ func TestLookups(t *testing.T) {
 			t.Errorf("%s: %s, want %s", file, got, want)
 		}
 	}
-	want := slices.Concat(above, []string{b.path("c.yaml")}, above, []string{b.path("a"), b.path("a/l"), b.path("a/b"), b.path("a/b/c.yaml")})
+	want := slices.Concat(above, []string{b.path("c.yaml")}, above,
+		[]string{b.path("a"), b.path("a/l"), b.path("a/b"), b.path("a/b/c.yaml")})
 	if got := lookups(b.path("c.yaml")); !slices.Equal(got, want) {
 		t.Errorf("an absolute link: %v, want %v", got, want)
 	}
