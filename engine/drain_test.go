@@ -39,7 +39,6 @@ func TestDrain(t *testing.T) {
 	waiting.hear("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlate")
 	waiting.hearEnd()
 	waiting.close()
-	server.hearEnd()
 	uploading.say("cd")
 	upload.hear("abcd")
 	upload.say(response("up"))
@@ -47,6 +46,7 @@ func TestDrain(t *testing.T) {
 	uploading.hearEnd()
 	uploading.close()
 	upload.hearEnd()
+	server.hearEnd()
 	if err := <-result; err != nil {
 		t.Error(err)
 	}

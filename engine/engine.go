@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"traffic_management/config"
+	"traffic_management/engine/frontend"
 	"traffic_management/engine/reactor"
 	"traffic_management/telemetry"
 	"traffic_management/upstream"
@@ -174,13 +175,13 @@ func (e *Engine) ReopenLogs() error {
 	return e.accessLog.Reopen()
 }
 
-// Shutdown accepts no more connections, waits until running exchanges have ended and what they sent has left, or ctx is
-// done, and then ends what is left. The error says how many connections were cut off.
+// Shutdown accepts no more connections, closes idle ones one after another, waits until running exchanges have ended and
+// what they sent has left, or ctx is done, and then ends what is left. The error says how many exchanges were cut off.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	var draining sync.WaitGroup
 	for _, w := range e.workers {
 		draining.Add(1)
-		w.drain(draining.Done)
+		w.drain(e.drainPlan(), draining.Done)
 	}
 	drained := make(chan struct{})
 	go func() {
@@ -192,12 +193,21 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		e.awaitSent(ctx)
 	case <-ctx.Done():
 	}
-	cut := e.openSockets()
 	e.release()
+	cut := 0
+	for _, w := range e.workers {
+		cut += w.conns.CutOff()
+	}
 	if cut > 0 {
-		return fmt.Errorf("%d connections were cut off at the end of the drain time", cut)
+		return fmt.Errorf("%d requests were cut off at the end of the drain time", cut)
 	}
 	return nil
+}
+
+// drainPlan is how client connections end. Idle ones do so before the drain time is over, however it was chosen.
+func (e *Engine) drainPlan() frontend.DrainPlan {
+	s := &e.config.Shutdown
+	return frontend.DrainPlan{IdleClose: min(s.IdleClose, s.DrainTimeout*9/10), TunnelTimeout: s.TunnelTimeout}
 }
 
 // awaitSent waits for the connections that nobody uses any more: the end of a last response may still be on its way.

@@ -24,6 +24,7 @@ type site struct {
 	http     string // keys of entrypoints.web.http
 	entry    string // further keys of entrypoints.web
 	service  string // further keys of services.main
+	ending   string // keys of shutdown; empty for idle connections to be closed at once
 	address  string // of the entry point; empty for a port of 127.0.0.1
 	rule     string // of the only router; empty for everything
 	servers  []string
@@ -45,9 +46,13 @@ func (s site) String() string {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
+	ending := s.ending
+	if ending == "" {
+		ending = "idle_close_seconds: 0"
+	}
 	return fmt.Sprintf("entrypoints: {web: {address: '%s', http: {%s}, %s}}\n"+
-		"services: {main: {servers: [%s], %s}}\nrouters: {main: {rule: '%s', service: main}}\n",
-		address, s.http, s.entry, strings.Join(urls, ", "), s.service, rule)
+		"services: {main: {servers: [%s], %s}}\nrouters: {main: {rule: '%s', service: main}}\nshutdown: {%s}\n",
+		address, s.http, s.entry, strings.Join(urls, ", "), s.service, rule, ending)
 }
 
 // proxy is an engine that runs until its test ends.

@@ -152,14 +152,17 @@ func (w *worker) run(pin int) {
 	}
 }
 
-// drain stops accepting and lets exchanges end; done is called on the loop when no client connection is left.
-func (w *worker) drain(done func()) {
+// drain stops accepting and lets exchanges end; done is called on the loop when no client connection is left. Until then
+// connections to servers are kept: each client may send one more request.
+func (w *worker) drain(plan frontend.DrainPlan, done func()) {
 	w.loop.Post(func() {
 		for _, a := range w.acceptors {
 			a.Close()
 		}
-		w.conns.Drain(done)
-		w.pools.Close()
+		w.conns.Drain(w.loop, plan, func() {
+			w.pools.Close()
+			done()
+		})
 	})
 }
 

@@ -42,7 +42,7 @@ func (s site) String() string {
 	}
 	fmt.Fprintf(b, "metrics: {address: '127.0.0.1:0'}\nlog: {format: json}\n")
 	if !strings.Contains(s.sections, "shutdown:") {
-		b.WriteString("shutdown: {drain_timeout_seconds: 1}\n")
+		b.WriteString("shutdown: {drain_timeout_seconds: 1, idle_close_seconds: 0}\n")
 	}
 	return b.String() + s.sections
 }

@@ -63,7 +63,7 @@ func TestDrain(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			server, open := gated(t)
 			// With one loop, an idle connection that was closed tells that the others drain too.
-			p := start(t, site{server: server, sections: "shutdown: {drain_timeout_seconds: 60}\n"}, "--loops", "1")
+			p := start(t, site{server: server, sections: "shutdown: {drain_timeout_seconds: 60, idle_close_seconds: 0}\n"}, "--loops", "1")
 			idle := p.connect(t)
 			if !idle.isServed() {
 				t.Fatal("a client was not served")
@@ -94,10 +94,36 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// A request that comes over an idle connection while others are being closed is answered, whatever its method.
+func TestDrainAnswersIdleConnections(t *testing.T) {
+	s := newServer(t, greet)
+	p := start(t, site{server: s, sections: "shutdown: {drain_timeout_seconds: 60, idle_close_seconds: 60}\n"})
+	clients := []*client{p.connect(t), p.connect(t), p.connect(t)}
+	for _, c := range clients {
+		if !c.isServed() {
+			t.Fatal("a client was not served")
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	eventually(t, "draining", func() bool { return p.logged("draining") })
+	for _, c := range clients {
+		c.send(post("Content-Length: 5", "hello"))
+		if a := c.receive("POST"); a.StatusCode != 200 || !a.Close {
+			t.Errorf("status %d, Connection: close %v", a.StatusCode, a.Close)
+		}
+		if !c.isClosed() {
+			t.Error("the connection stays open")
+		}
+	}
+	if code := p.exitCode(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // Content that is under way when draining begins arrives whole.
 func TestDrainLetsContentEnd(t *testing.T) {
 	s := newServer(t, greet)
-	p := start(t, site{server: s, sections: "shutdown: {drain_timeout_seconds: 60}\n"})
+	p := start(t, site{server: s, sections: "shutdown: {drain_timeout_seconds: 60, idle_close_seconds: 0}\n"})
 	c := p.connect(t)
 	c.send(post("Content-Length: 10", "hello"))
 	eventually(t, "the server has a part", func() bool { return strings.HasSuffix(s.received(), "hello") })
@@ -128,7 +154,7 @@ func (p *proxy) cutOff(t *testing.T, busy *client) {
 
 func TestSecondSignalEndsTheDrain(t *testing.T) {
 	s, _ := gated(t)
-	p := start(t, site{server: s, sections: "shutdown: {drain_timeout_seconds: 60}\n"})
+	p := start(t, site{server: s, sections: "shutdown: {drain_timeout_seconds: 60, idle_close_seconds: 0}\n"})
 	busy := p.busy(t, s)
 	p.signal(syscall.SIGTERM)
 	eventually(t, "draining", func() bool { return p.logged("draining") })
@@ -141,7 +167,7 @@ func TestSecondSignalEndsTheDrain(t *testing.T) {
 
 func TestDrainTimeout(t *testing.T) {
 	s, _ := gated(t)
-	p := start(t, site{server: s, sections: "shutdown: {drain_timeout_seconds: 1}\n"})
+	p := start(t, site{server: s, sections: "shutdown: {drain_timeout_seconds: 1, idle_close_seconds: 0}\n"})
 	busy := p.busy(t, s)
 	began := time.Now()
 	p.signal(syscall.SIGTERM)
@@ -153,7 +179,7 @@ func TestDrainTimeout(t *testing.T) {
 
 func TestQuitStopsNow(t *testing.T) {
 	s, _ := gated(t)
-	p := start(t, site{server: s, sections: "shutdown: {drain_timeout_seconds: 60}\n"})
+	p := start(t, site{server: s, sections: "shutdown: {drain_timeout_seconds: 60, idle_close_seconds: 0}\n"})
 	busy := p.busy(t, s)
 	p.signal(syscall.SIGQUIT)
 	p.cutOff(t, busy)

@@ -260,6 +260,9 @@ func (x *Exchange) letGo(f flow) {
 	}
 }
 
+// Env is what the exchange was begun with.
+func (x *Exchange) Env() *Env { return x.env }
+
 // EntryPoint is the position of the exchange's entry point in its snapshot.
 func (x *Exchange) EntryPoint() int { return x.env.EntryPoint }
 

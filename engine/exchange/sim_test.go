@@ -245,7 +245,8 @@ func (w *world) run() {
 // beginDrain ends the proxy gently: who has sent a request gets the response, nobody else is let in.
 func (w *world) beginDrain() {
 	w.drained = drainBegun
-	w.entry.Conns.Drain(func() {
+	plan := frontend.DrainPlan{IdleClose: time.Duration(w.rnd.Int64N(3)) * time.Second, TunnelTimeout: time.Second}
+	w.entry.Conns.Drain(w.loop, plan, func() {
 		if w.drained != drainBegun || w.entry.Conns.Open() != 0 {
 			w.fault("drained with %d client connections, %v", w.entry.Conns.Open(), w.drained)
 		}

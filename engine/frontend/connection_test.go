@@ -259,30 +259,6 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
-// Draining closes idle connections at once and the others behind their responses.
-func TestDrain(t *testing.T) {
-	s := newStall(t)
-	idle, waiting, answered := s.client(), s.client(), s.client()
-	waiting.sends(get)
-	answered.sends(get)
-	toWaiting, toAnswered := s.servers[0], s.servers[1]
-	toAnswered.sends(ok[:len(ok)-1])
-	done := 0
-	s.entry.Conns.Drain(func() { done++ })
-	idle.is("end")
-	waiting.is("")
-	if done != 0 || s.entry.Conns.Open() != 2 {
-		t.Fatalf("done %d times, %d connections are open", done, s.entry.Conns.Open())
-	}
-	toWaiting.sends(ok)
-	waiting.is("end", "HTTP/1.1 200 OK\r\nConnection: close\r\n", "hi")
-	toAnswered.sends("i")
-	answered.is("end", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") // its head said nothing yet
-	if done != 1 || s.entry.Conns.Open() != 0 {
-		t.Fatalf("done %d times, %d connections are open", done, s.entry.Conns.Open())
-	}
-}
-
 // The connection that was idle for longest is given up first; one that is at a request never is.
 func TestShedIdle(t *testing.T) {
 	s := newStall(t)

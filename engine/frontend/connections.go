@@ -1,9 +1,13 @@
 package frontend
 
 import (
+	"net/netip"
 	"time"
 
+	"traffic_management/codec"
 	"traffic_management/codec/h1"
+	"traffic_management/engine/exchange"
+	"traffic_management/engine/reactor"
 )
 
 // freshTime is how long a connection that has sent nothing yet is not given up for others: its first request may lie
@@ -17,17 +21,40 @@ type Connections struct {
 	tunnels roll // in phaseTunnel and phaseTunnelEnded
 	active  roll // in all other phases
 
-	draining bool
-	drained  func()
-	out      []byte // a response head being written
-	framer   h1.Framer
+	stage     drainStage
+	drained   func() // called when the last connection has ended; nil while not draining, and afterwards
+	tunnelEnd reactor.Timer
+	cutOff    int    // exchanges that ended because the loop did
+	out       []byte // a response head being written
+	framer    h1.Framer
 }
 
 // NewConnections makes an empty set.
 func NewConnections() *Connections { return &Connections{out: make([]byte, 0, 4096)} }
 
 // Open is how many client connections there are.
-func (s *Connections) Open() int { return s.fresh.n + s.idle.n + s.tunnels.n + s.active.n }
+func (s *Connections) Open() int { return s.Counts().Open() }
+
+// CutOff is how many exchanges were cut off because the loop ended. Any goroutine, once the loop has.
+func (s *Connections) CutOff() int { return s.cutOff }
+
+// Info is what can be told of one connection.
+type Info struct {
+	EntryPoint *EntryPoint
+	Peer       netip.AddrPort
+	Phase      string
+	Accepted   reactor.Instant
+	Requests   int // so far
+}
+
+// Walk calls f for every connection, which f must not end.
+func (s *Connections) Walk(f func(Info)) {
+	for _, r := range s.rolls() {
+		for c := r.first; c != nil; c = c.after {
+			f(Info{c.entry, c.peer.Addr, c.phase.String(), c.accepted, c.requests})
+		}
+	}
+}
 
 // ShedIdle closes the connection that has been idle for longest. It reports whether there was one.
 func (s *Connections) ShedIdle() bool {
@@ -39,25 +66,31 @@ func (s *Connections) ShedIdle() bool {
 	return true
 }
 
-// Drain closes idle connections now and the others after the response they are at; done is called when there are
-// none left.
-func (s *Connections) Drain(done func()) {
-	s.draining, s.drained = true, done
-	for s.fresh.first != nil {
-		s.fresh.first.close(false)
+var errReplaced = &codec.Error{Side: codec.Internal, Kind: codec.KindCancelled, Status: 503,
+	Cause: errText("the configuration that the request came under was replaced too long ago")}
+
+// EndExchanges ends the exchanges that run with a configuration of which old is true, and returns how many. A client
+// that was sent nothing yet gets an answer of 503; to the others the response is visibly cut short.
+func (s *Connections) EndExchanges(old func(*exchange.Env) bool) (ended int) {
+	for c := s.active.first; c != nil; {
+		next := c.after // c leaves the list when it is closed
+		if c.x != nil && old(c.x.Env()) {
+			c.spoilt(errReplaced)
+			ended++
+		}
+		c = next
 	}
-	for s.ShedIdle() {
+	for c := s.tunnels.first; c != nil; c = c.after {
+		if old(c.x.Env()) {
+			c.x.EndTunnel(errReplaced)
+			ended++
+		}
 	}
-	s.checkDrained()
+	return ended
 }
 
-func (s *Connections) checkDrained() {
-	if s.draining && s.Open() == 0 && s.drained != nil {
-		done := s.drained
-		s.drained = nil
-		done()
-	}
-}
+// rolls are all lists.
+func (s *Connections) rolls() [4]*roll { return [...]*roll{&s.fresh, &s.idle, &s.tunnels, &s.active} }
 
 // roll is the list of the connections in this phase.
 func (s *Connections) roll(p phase) *roll {

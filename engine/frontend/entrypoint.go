@@ -41,6 +41,8 @@ type EntryPoint struct {
 	// Owned by the loop; a reload replaces them.
 	Env      *exchange.Env
 	Settings *Settings
+
+	stage drainStage // drainRunning after Leave
 }
 
 // Accept takes a new client connection.

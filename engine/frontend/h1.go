@@ -161,7 +161,7 @@ func (c *H1) start(x *exchange.Exchange, head []byte) {
 	c.last = h.Options&codec.OptClose != 0 || h.Version == codec.HTTP10 && h.Options&codec.OptKeepAlive == 0
 	s := c.entry.Settings
 	switch {
-	case c.last, c.entry.Conns.draining, s.MaxRequests > 0 && c.requests >= s.MaxRequests:
+	case c.last, c.entry.ending(), s.MaxRequests > 0 && c.requests >= s.MaxRequests:
 		c.persist = codec.OptClose
 	case h.Method == codec.MethodConnect: // it is refused, and what follows may be meant for the tunnel
 		c.persist = codec.OptClose
@@ -294,9 +294,12 @@ func (c *H1) OnDrained() {
 	}
 }
 
-// OnClosed is the Sink's: the client reset the connection.
-func (c *H1) OnClosed(error) {
+// OnClosed is the Sink's: the client reset the connection, or the loop ends.
+func (c *H1) OnClosed(err error) {
 	x := c.x
+	if x != nil && err == reactor.ErrStopped {
+		c.entry.Conns.cutOff++
+	}
 	c.gone()
 	if x != nil {
 		x.RequestBroken(errGone)
@@ -322,7 +325,7 @@ func (c *H1) Finished() {
 
 // next waits for another request, which may be here already.
 func (c *H1) next() {
-	if c.entry.Conns.draining {
+	if c.entry.ending() {
 		c.close(true) // after a response that did not say so
 		return
 	}
@@ -367,5 +370,5 @@ func (c *H1) gone() {
 	if c.entry.OnClosed != nil {
 		c.entry.OnClosed()
 	}
-	s.checkDrained()
+	s.checkDrained(c.entry.Local.Loop)
 }

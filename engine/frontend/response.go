@@ -36,7 +36,7 @@ func (c *H1) Head(h *codec.Head, end bool) {
 		c.framing = codec.ByClose
 		c.persist = codec.OptClose
 	}
-	if c.phase == phaseContent && !c.cheapRest() || c.entry.Conns.draining || c.x.OffersUpgrade() {
+	if c.phase == phaseContent && !c.cheapRest() || c.entry.ending() || c.x.OffersUpgrade() {
 		c.persist = codec.OptClose
 	}
 	h.Method = c.method // some responses have no content because of it

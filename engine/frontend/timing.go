@@ -35,14 +35,14 @@ func (c *H1) readExpired() {
 	switch c.phase {
 	case phaseFresh:
 		left := c.entry.Settings.HeaderTimeout - c.entry.Local.Loop.Now().Sub(c.accepted)
-		if left <= 0 {
+		if left <= 0 || c.entry.ending() {
 			c.close(false)
 			return
 		}
 		c.entry.Conns.move(c, phaseIdle)
 		c.entry.Local.Loop.Arm(&c.readTimer, left)
 	case phaseIdle:
-		if c.conn.Queued() > 0 { // not idle: it still reads the last response, or does not
+		if c.conn.Queued() > 0 && !c.entry.ending() { // not idle: it still reads the last response, or does not
 			c.watchWriting()
 			c.entry.Local.Loop.Arm(&c.readTimer, c.entry.Settings.IdleTimeout)
 			return
