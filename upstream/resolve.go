@@ -231,7 +231,10 @@ func canonical(addrs []netip.Addr) []netip.Addr {
 }
 
 // jitter spreads a wait by 10 % to either side, so that names, and proxies started together, do not ask all at once.
-func jitter(d time.Duration) time.Duration {
-	spread := int64(d) / 10
-	return max(d+time.Duration(rand.Int64N(2*spread+1)-spread), minRefresh)
+func jitter(d time.Duration) time.Duration { return max(spread(d), minRefresh) }
+
+// spread is a time 10 % more or less than d.
+func spread(d time.Duration) time.Duration {
+	part := int64(d) / 10
+	return d + time.Duration(rand.Int64N(2*part+1)-part)
 }

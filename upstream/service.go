@@ -39,7 +39,8 @@ type Service struct {
 
 	// Atomic, any goroutine:
 	setup   atomic.Pointer[setup]
-	epoch   atomic.Uint64 // counts changes of what its targets take; written after each
+	watcher atomic.Pointer[func()] // called when the targets have changed; nil: nobody asked
+	epoch   atomic.Uint64          // counts changes of what its targets take; written after each
 	retries retries
 
 	arranging sync.Mutex // held while setup is replaced
@@ -87,6 +88,22 @@ func (s *Service) SetOptions(o *Options) {
 // they carry. Servers that join others begin slowly. Any goroutine but a loop's. The slice belongs to the service from
 // here on. A target belongs to one service at a time.
 func (s *Service) SetTargets(targets []*Target) {
+	s.replaceTargets(targets)
+	if f := s.watcher.Load(); f != nil {
+		(*f)()
+	}
+}
+
+// watch has f called after each change of the targets, instead of who was before; nil: nobody.
+func (s *Service) watch(f func()) {
+	if f == nil {
+		s.watcher.Store(nil)
+	} else {
+		s.watcher.Store(&f)
+	}
+}
+
+func (s *Service) replaceTargets(targets []*Target) {
 	s.arranging.Lock()
 	defer s.arranging.Unlock()
 	before := s.Targets()

@@ -45,6 +45,7 @@ type Target struct {
 	weight       atomic.Int64
 	service      atomic.Pointer[Service]     // whose set it was put into last
 	joined       atomic.Int64                // Instant at which its slow start began; see slow start's values below
+	checked      atomic.Bool                 // a health check has had a result
 	errors       atomic.Int32                // consecutive, while the service watches for outliers
 	lastCheck    atomic.Pointer[string]      // what the last health check that failed said
 	lastFailure  atomic.Pointer[codec.Error] // of an attempt

@@ -34,6 +34,7 @@ func (c *h1conn) switched(a *Attempt, h *codec.Head, n int) bool {
 		c.broken(a, errSwitchOther)
 		return false
 	}
+	a.heard(h.Status)
 	c.send, c.recv = partTunnel, partTunnel
 	c.pool.pools.loop.Stop(&a.timer) // silence in a tunnel is the frontend's to judge
 	a.receiver.Head(h, false)
