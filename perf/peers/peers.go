@@ -40,12 +40,13 @@ const (
 
 // Options are how a proxy is set up.
 type Options struct {
-	Backend     string // address
-	CPU         int    // core, or process.AnyCPU
+	Backends    []string // addresses, at least one; the relay takes the first
+	CPU         int      // core, or process.AnyCPU
 	Log         Log
-	Loops       int // of ours; 0 is 1
-	Connections int // clients that must fit; 0 is 1000
-	PoolIdle    int // seconds that ours keeps an idle connection to the backend; 0 is 600
+	Guarded     bool // with all that keeps a service up: checks and ejection of servers, retries, circuit breakers
+	Loops       int  // of ours; 0 is 1
+	Connections int  // clients that must fit; 0 is 1000
+	PoolIdle    int  // seconds that ours keeps an idle connection to the backend; 0 is 600
 }
 
 // Bed is where proxies are started.
@@ -182,7 +183,7 @@ func (b *Bed) command(name Name, s settings) (path string, args []string, err er
 	}
 	switch name {
 	case Relay:
-		args = []string{"-listen", s.Address, "-backend", s.Backend}
+		args = []string{"-listen", s.Address, "-backend", s.Backends[0]}
 	case Nginx:
 		args = []string{"-p", s.Dir, "-c", file, "-e", filepath.Join(s.Dir, "nginx-error.log")}
 	case HAProxy:

@@ -24,7 +24,9 @@ func backend(t *testing.T) (string, <-chan http.Header) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := r.Header.Clone()
 		h.Set("Host", r.Host)
-		seen <- h
+		if r.URL.Path == "/" { // no check of the server
+			seen <- h
+		}
 		io.WriteString(w, "content")
 	}))
 	t.Cleanup(s.Close)
@@ -37,15 +39,16 @@ func TestPeers(t *testing.T) {
 	dir := t.TempDir()
 	b := &Bed{Binaries: dir, Dir: dir, LogDir: dir}
 	for _, c := range []struct {
-		name Name
-		log  Log
-	}{{Nginx, LogNone}, {Nginx, LogOn}, {Nginx, LogBuffered}, {HAProxy, LogNone}, {HAProxy, LogOn}} {
+		name    Name
+		log     Log
+		guarded bool
+	}{{Nginx, LogNone, false}, {Nginx, LogOn, false}, {Nginx, LogBuffered, true}, {HAProxy, LogNone, false}, {HAProxy, LogOn, true}} {
 		t.Run(string(c.name)+" "+string(c.log), func(t *testing.T) {
 			if err := b.Missing(c.name); err != nil {
 				t.Skip(err)
 			}
 			address, seen := backend(t)
-			p, err := b.Start(t.Context(), c.name, Options{Backend: address, CPU: process.AnyCPU, Log: c.log})
+			p, err := b.Start(t.Context(), c.name, Options{Backends: []string{address}, CPU: process.AnyCPU, Log: c.log, Guarded: c.guarded})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +99,8 @@ func TestOurs(t *testing.T) {
 	dir := t.TempDir()
 	b := &Bed{Binaries: dir, Dir: dir, LogDir: dir}
 	for _, log := range []Log{LogNone, LogOn} {
-		s, err := b.settings(Ours, Options{Backend: "127.0.0.1:1", Log: log, Loops: 2})
+		guarded := log == LogOn
+		s, err := b.settings(Ours, Options{Backends: []string{"127.0.0.1:1", "127.0.0.1:2"}, Log: log, Loops: 2, Guarded: guarded})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,6 +115,8 @@ func TestOurs(t *testing.T) {
 		var c struct {
 			Entrypoints map[string]struct{ Address string }
 			Services    map[string]struct{ Servers []struct{ URL string } }
+			Routers     map[string]struct{ Middlewares []string }
+			Middlewares map[string]any
 			Metrics     struct{ Address string }
 			AccessLog   struct{ File string } `yaml:"access_log"`
 		}
@@ -118,7 +124,8 @@ func TestOurs(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.Entrypoints["web"].Address != s.Address || c.Services["backend"].Servers[0].URL != "http://127.0.0.1:1" ||
-			c.Metrics.Address != s.Metrics || (c.AccessLog.File != "") != (log == LogOn) {
+			len(c.Services["backend"].Servers) != 2 || len(c.Middlewares) != len(c.Routers["all"].Middlewares) ||
+			(len(c.Middlewares) > 0) != guarded || c.Metrics.Address != s.Metrics || (c.AccessLog.File != "") != (log == LogOn) {
 			t.Errorf("log %s: %s", log, text)
 		}
 	}

@@ -123,7 +123,7 @@ func (p *Process) end() {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for begun := time.Now(); time.Since(begun) < stopTimeout; <-tick.C {
-		if _, err := p.group(); err != nil {
+		if _, err := p.Members(); err != nil {
 			return
 		}
 	}

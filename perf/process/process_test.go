@@ -63,7 +63,7 @@ func TestStopEndsChildren(t *testing.T) {
 	}
 	go io.Copy(io.Discard, r)
 	p.Stop()
-	if pids, err := p.group(); err == nil {
+	if pids, err := p.Members(); err == nil {
 		t.Errorf("still running: %v", pids)
 	}
 	if _, err := p.Usage(); err == nil {

@@ -36,7 +36,7 @@ func (u Usage) Split() (user, system time.Duration) {
 
 // Usage reads what the program has used since it started.
 func (p *Process) Usage() (Usage, error) {
-	pids, err := p.group()
+	pids, err := p.Members()
 	if err != nil {
 		return Usage{}, err
 	}
@@ -100,8 +100,8 @@ func stat(pid int) ([]string, error) {
 	return f, nil
 }
 
-// group lists the running processes of the program's group; none is an error.
-func (p *Process) group() ([]int, error) {
+// Members lists the running processes of the program's group; none is an error.
+func (p *Process) Members() ([]int, error) {
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ type Memory struct {
 
 // Memory reads what the program holds now.
 func (p *Process) Memory() (m Memory, err error) {
-	pids, err := p.group()
+	pids, err := p.Members()
 	if err != nil {
 		return m, err
 	}

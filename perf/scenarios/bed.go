@@ -31,13 +31,14 @@ const grace = 30 * time.Second
 
 // Bed is what every scenario works on.
 type Bed struct {
-	Peers   *peers.Bed
-	Rounds  int
-	Window  time.Duration // of one measurement
-	Quick   bool
-	Absent  map[peers.Name]error // proxies that cannot be started, and why
-	Say     func(format string, a ...any)
-	backend string // address; set by WithBackend
+	Peers  *peers.Bed
+	Rounds int
+	Window time.Duration // of one measurement
+	Quick  bool
+	Absent map[peers.Name]error // proxies that cannot be started, and why
+	Say    func(format string, a ...any)
+	// backends are addresses, set by withBackends.
+	backends []string
 }
 
 // Scenario is one of them.
@@ -45,19 +46,22 @@ type Scenario struct {
 	Name  string
 	Title string
 	run   func(context.Context, *Bed, *report.Result) error
+	// backends is how many there are; 0 is 1.
+	backends int
 }
 
 // All returns the scenarios in the order they are run and reported.
 func All() []Scenario {
 	return []Scenario{
-		{"h1-128", "128 bytes over 64 keep-alive connections, as fast as each goes", small},
-		{"h1-128-log", "the same with an access log", logged},
-		{"latency", "time added to a request, at a constant rate", latency},
-		{"body-16k", "16 kB bodies over 64 connections", body("/16k", 64)},
-		{"body-1m", "1 MB bodies over 16 connections", body("/1m", 16)},
-		{"memory", "memory without traffic and for each idle client", memory},
-		{"loops-2", "CPU per request of one loop and of two", loops},
-		{"gc", "garbage collections of ours", collections},
+		{Name: "h1-128", Title: "128 bytes over 64 keep-alive connections, as fast as each goes", run: small},
+		{Name: "h1-128-log", Title: "the same with an access log", run: logged},
+		{Name: "h1-128-guarded", Title: "the same with a log and all that keeps a service up, before two servers", run: guarded, backends: 2},
+		{Name: "latency", Title: "time added to a request, at a constant rate", run: latency},
+		{Name: "body-16k", Title: "16 kB bodies over 64 connections", run: body("/16k", 64)},
+		{Name: "body-1m", Title: "1 MB bodies over 16 connections", run: body("/1m", 16)},
+		{Name: "memory", Title: "memory without traffic and for each idle client", run: memory},
+		{Name: "loops-2", Title: "CPU per request of one loop and of two", run: loops},
+		{Name: "gc", Title: "garbage collections of ours", run: collections},
 	}
 }
 
@@ -65,30 +69,32 @@ func All() []Scenario {
 func (s *Scenario) Run(ctx context.Context, b *Bed) (report.Result, error) {
 	x := report.Result{Name: s.Name, Title: s.Title,
 		Method: fmt.Sprintf("%d rounds of %v each, interleaved", b.Rounds, b.Window)}
-	err := b.withBackend(ctx, otherCPU, func(b *Bed) error { return s.run(ctx, b, &x) })
+	err := b.withBackends(ctx, otherCPU, max(s.backends, 1), func(b *Bed) error { return s.run(ctx, b, &x) })
 	if err != nil {
 		return x, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	return x, nil
 }
 
-// withBackend runs f on a bed whose backend runs on the given core, or on any.
-func (b *Bed) withBackend(ctx context.Context, cpu int, f func(*Bed) error) error {
-	address, err := process.FreeAddress()
-	if err != nil {
-		return err
-	}
-	p, err := process.Start(ctx, process.Spec{Path: b.binary("backend"), Args: []string{"-listen", address}, CPU: cpu,
-		Log: filepath.Join(b.Peers.Dir, "backend.stderr")})
-	if err != nil {
-		return err
-	}
-	defer p.Stop()
-	if err := p.Ready(ctx, address); err != nil {
-		return err
-	}
+// withBackends runs f on a bed with n backends, all on the given core, or on any.
+func (b *Bed) withBackends(ctx context.Context, cpu, n int, f func(*Bed) error) error {
 	with := *b
-	with.backend = address
+	for i := range n {
+		address, err := process.FreeAddress()
+		if err != nil {
+			return err
+		}
+		p, err := process.Start(ctx, process.Spec{Path: b.binary("backend"), Args: []string{"-listen", address}, CPU: cpu,
+			Log: filepath.Join(b.Peers.Dir, fmt.Sprintf("backend-%d.stderr", i))})
+		if err != nil {
+			return err
+		}
+		defer p.Stop()
+		if err := p.Ready(ctx, address); err != nil {
+			return err
+		}
+		with.backends = append(with.backends, address)
+	}
 	return f(&with)
 }
 

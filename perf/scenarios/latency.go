@@ -73,7 +73,7 @@ func (b *Bed) added(ctx context.Context, p *peers.Peer, d demand) (sample, error
 	if err != nil {
 		return sample{}, err
 	}
-	d.address = b.backend
+	d.address = b.backends[0]
 	direct, err := b.load(ctx, d, func() error { return nil })
 	if err != nil {
 		return sample{}, err

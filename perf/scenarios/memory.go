@@ -81,7 +81,7 @@ func memoryTable(x *report.Result, subjects []subject, found map[string]map[stri
 func (b *Bed) footprint(ctx context.Context, s subject, clients int) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, memoryTimeout)
 	defer cancel()
-	s.options.Backend = b.backend
+	s.options.Backends = b.backends
 	p, err := b.Peers.Start(ctx, s.name, s.options)
 	if err != nil {
 		return nil, err

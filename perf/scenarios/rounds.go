@@ -35,7 +35,7 @@ func (b *Bed) present(x *report.Result, subjects ...subject) []subject {
 func (b *Bed) start(ctx context.Context, subjects []subject) (map[string]*peers.Peer, error) {
 	running := map[string]*peers.Peer{}
 	for _, s := range subjects {
-		s.options.Backend = b.backend
+		s.options.Backends = b.backends
 		p, err := b.Peers.Start(ctx, s.name, s.options)
 		if err != nil {
 			return running, err
@@ -99,7 +99,7 @@ func median(x *report.Result, subject, key string) (v float64, ok bool) {
 // least is the smallest median of one figure among the rows of nginx and HAProxy, and its row.
 func least(x *report.Result, key string) (subject string, v float64) {
 	for _, r := range x.Rows {
-		if r.Subject == string(peers.Ours) || r.Subject == string(peers.Relay) {
+		if strings.HasPrefix(r.Subject, string(peers.Ours)) || r.Subject == string(peers.Relay) {
 			continue
 		}
 		if m := r.Values[key].Median; subject == "" || m < v {

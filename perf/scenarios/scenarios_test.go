@@ -118,8 +118,8 @@ func TestBed(t *testing.T) {
 		t.Errorf("notes %q, want one for each absent proxy", x.Notes)
 	}
 	held := false
-	err = b.withBackend(ctx, process.AnyCPU, func(b *Bed) error {
-		return b.hold(ctx, b.backend, 50, func() error { held = true; return nil })
+	err = b.withBackends(ctx, process.AnyCPU, 1, func(b *Bed) error {
+		return b.hold(ctx, b.backends[0], 50, func() error { held = true; return nil })
 	})
 	if err != nil || !held {
 		t.Errorf("hold: %v", err)

@@ -75,6 +75,33 @@ func logged(ctx context.Context, b *Bed, x *report.Result) error {
 	return nil
 }
 
+// guarded shows what it costs to look after the servers and the requests. Sticky sessions are left out: the load has no
+// cookies.
+func guarded(ctx context.Context, b *Bed, x *report.Result) error {
+	all := func(name peers.Name, log peers.Log) subject {
+		s := pinned(name, log)
+		s.label += " guarded"
+		s.options.Guarded = true
+		return s
+	}
+	ours := all(peers.Ours, peers.LogOn)
+	x.Baseline = string(peers.Relay)
+	subjects := b.present(x, pinned(peers.Relay, peers.LogNone), all(peers.Nginx, peers.LogBuffered),
+		all(peers.HAProxy, peers.LogOn), pinned(peers.Ours, peers.LogNone), ours)
+	x.Notes = append(x.Notes, "Guarded: ours with health checks, outlier detection, retries, a circuit breaker, metrics and an access "+
+		"log; HAProxy with health checks, observed errors, retries and a log; nginx with passive checks, retries and a buffered log, "+
+		"which is all that its open edition has.")
+	if err := b.saturate(ctx, x, subjects, b.smallDemand()); err != nil {
+		return err
+	}
+	name, best := least(x, "cpu")
+	mine, have := median(x, ours.label, "cpu")
+	ratio := best / max(mine, 1e-9)
+	x.Bars = append(x.Bars, bar("the best of nginx and HAProxy needs at least 1.00 times the CPU of ours guarded",
+		fmt.Sprintf("%.3f (%s)", ratio, name), have && name != "", ratio >= 1))
+	return nil
+}
+
 // faster adds the bar that the better of nginx and HAProxy needs at least factor times the CPU of ours.
 func faster(x *report.Result, factor float64) {
 	ours, have := median(x, string(peers.Ours), "cpu")
@@ -126,7 +153,7 @@ func loops(ctx context.Context, b *Bed, x *report.Result) error {
 		"loops, so rates say nothing. CPU per request shows what sharing between loops costs.")
 	d := b.smallDemand()
 	d.cpu = process.AnyCPU
-	err := b.withBackend(ctx, process.AnyCPU, func(b *Bed) error { return b.saturate(ctx, x, subjects, d) })
+	err := b.withBackends(ctx, process.AnyCPU, 1, func(b *Bed) error { return b.saturate(ctx, x, subjects, d) })
 	if err != nil {
 		return err
 	}

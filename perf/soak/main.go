@@ -72,7 +72,7 @@ func (f *flags) run(ctx context.Context) ([]string, error) {
 	}
 	defer server.Close()
 	bed := &peers.Bed{Binaries: dir, Dir: dir, LogDir: dir}
-	p, err := bed.Start(ctx, peers.Name(f.peer), peers.Options{Backend: l.Addr().String(), CPU: process.AnyCPU,
+	p, err := bed.Start(ctx, peers.Name(f.peer), peers.Options{Backends: []string{l.Addr().String()}, CPU: process.AnyCPU,
 		Log: peers.LogNone, Loops: 2, PoolIdle: 2})
 	if err != nil {
 		return nil, err
