@@ -103,7 +103,7 @@ func (s *Service) readmit(t *Target, now reactor.Instant, why string) {
 }
 
 // blames reports whether an error speaks against the server: not when the client, a limit of ours, or the end of an
-// idle connection was the cause.
+// idle connection was the cause, nor when a tunnel was reset, which is how some servers end theirs.
 func blames(e *codec.Error) bool {
-	return e.Side == codec.Upstream && e.Kind != codec.KindQueue && e.Kind != codec.KindNoTarget && e.Retry != codec.RetryIdle
+	return e.Side == codec.Upstream && e != errTunnelLost && e.Kind != codec.KindQueue && e.Kind != codec.KindNoTarget && e.Retry != codec.RetryIdle
 }

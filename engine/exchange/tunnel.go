@@ -82,8 +82,12 @@ func (e *Env) choose(list []byte) []byte {
 
 var slash = []byte("/")
 
-// switched makes the exchange a tunnel: the server answered 101. From now on nothing can be repeated.
+// switched makes the exchange a tunnel: the server answered 101. From now on nothing can be repeated, and a retry that
+// came to this weighs on nobody's budget: it may last for days.
 func (x *Exchange) switched(h *codec.Head) {
+	if x.tries > 0 {
+		x.leavePlace()
+	}
 	x.Status, x.tunnel = h.Status, TunnelOpen
 	x.request, x.response = RequestStreaming, ResponseStreaming
 	h1.RemoveHopByHop(h)

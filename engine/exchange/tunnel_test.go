@@ -288,3 +288,28 @@ func TestTunnelHoldsWhoSends(t *testing.T) {
 		})
 	}
 }
+
+// A request for a tunnel is repeated as any other until 101. Then it weighs on no budget of retries and no time runs out.
+func TestTunnelAfterRetry(t *testing.T) {
+	s := newScene(t)
+	s.route.Retry = policy()
+	s.sends(&s.client, upgrade)
+	s.sends(s.servers[0], "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+	s.loop.Advance(200 * time.Millisecond)
+	s.sends(s.servers[1], switched)
+	if waiting, running := s.route.Service.Retries(); waiting != 0 || running != 0 {
+		t.Errorf("%d retries wait and %d run beside a tunnel", waiting, running)
+	}
+	s.loop.Advance(time.Hour)
+	s.sends(s.servers[1], "late")
+	if s.client.got != switched+"late" || s.client.fate != "" {
+		t.Errorf("the client got %q, then %q", s.client.got, s.client.fate)
+	}
+	s.client.conn.Close(false)
+	s.servers[1].conn.Close(false)
+	s.loop.Run()
+	if got := strings.Join(s.done, " "); got != "101 none, 1 retries" {
+		t.Errorf("%q was observed", got)
+	}
+	s.nothingLeft()
+}
