@@ -34,8 +34,11 @@ func (x *cell) run(proxy string) (o ending, err error) {
 	o, keeps, err := c.meet()
 	took := time.Since(began)
 	close(x.over)
-	if err == nil && took > failureTime+lateness {
+	if err == nil && took > failureTime+lateness && !raceDetector {
 		err = fmt.Errorf("took %v", took)
+	}
+	if err == nil && x.act == babbleLater {
+		err = c.await(x.through)
 	}
 	if err == nil {
 		err = c.after(keeps)
@@ -49,6 +52,16 @@ func (x *cell) run(proxy string) (o ending, err error) {
 		err = errors.Join(err, errors.New(strings.Join(x.leaks, "; ")))
 	}
 	return o, err
+}
+
+// await waits for what a server does.
+func (c *caller) await(done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-time.After(patience):
+		return errors.New("the server waits in vain")
+	}
 }
 
 func (c *caller) dial() (err error) {
@@ -81,6 +94,8 @@ func (c *caller) meet() (o ending, keeps bool, err error) {
 		c.say(c.request("GET", n))
 	case plainPost, keptPost:
 		c.say(c.request("POST", n, "Content-Length: "+strconv.Itoa(c.sends(n))) + contentOf("to "+c.tag(n), c.sends(n)))
+	case tunnelled:
+		c.say(c.request("GET", n, "Connection: Upgrade", "Upgrade: websocket"))
 	case uploading:
 		sending.Go(func() { c.upload(n) })
 	}
@@ -96,10 +111,8 @@ func (c *caller) meet() (o ending, keeps bool, err error) {
 func (c *caller) upload(n int) {
 	content := contentOf("to "+c.tag(n), c.sends(n))
 	c.say(fmt.Sprintf("%s%x\r\n%s\r\n", c.request("POST", n, "Transfer-Encoding: chunked"), firstPart, content[:firstPart]))
-	select {
-	case <-c.underway:
+	if c.await(c.underway) == nil {
 		c.say(fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(content)-firstPart, content[firstPart:]))
-	case <-time.After(patience):
 	}
 }
 
@@ -120,7 +133,7 @@ func (c *caller) hear(n int) (o ending, keeps bool, err error) {
 		}
 	})
 	response, err := http.ReadResponse(c.r, nil)
-	for err == nil && response.StatusCode < 200 {
+	for err == nil && response.StatusCode < 200 && response.StatusCode != 101 {
 		response, err = http.ReadResponse(c.r, nil)
 	}
 	switch {
@@ -128,6 +141,10 @@ func (c *caller) hear(n int) (o ending, keeps bool, err error) {
 		return none, false, err
 	case err != nil:
 		return hungUp, false, nil
+	}
+	if response.StatusCode == 101 {
+		o, err = c.useTunnel(n, response)
+		return o, false, err
 	}
 	if c.stage != afterAll {
 		head()
@@ -155,7 +172,7 @@ func (c *caller) hear(n int) (o ending, keeps bool, err error) {
 
 // judge tells what an answer of a server is to the nth exchange; every byte must belong to it.
 func (c *caller) judge(n int, r *http.Response, body string, broken bool) (ending, error) {
-	size := c.size()
+	size := c.size(n)
 	attempt := r.Header.Get("X-Attempt")
 	if c.stage == inStream && n == c.kind.served() && attempt == "1" {
 		size /= 2 // the server sends no more

@@ -16,11 +16,11 @@ import (
 // Sizes of content, in bytes.
 const (
 	smallContent = 600
-	largeContent = 1 << 20
+	largeContent = 256 << 10
 	firstPart    = smallContent / 2 // of a request's content: the client of an upload waits behind it
 	slowPart     = 60               // what a server that dribbles sends so
 	// largeUpload is more than the buffers between a client and a server that stopped reading can take.
-	largeUpload = 32 << 20
+	largeUpload = 16 << 20
 )
 
 // dribbleEvery is the time between two bytes of a server that dribbles.
@@ -43,6 +43,7 @@ type cell struct {
 	underway  chan struct{} // closed when a server has the first part of the request's content
 	heard     chan struct{} // closed when the client has the response, or its head when it is not to be whole
 	over      chan struct{} // closed when the exchange is over for the client
+	through   chan struct{} // closed when a server has all of a tunnel, or lost the connection it talked idly on
 
 	mu       sync.Mutex
 	begun    sync.Once
@@ -54,9 +55,9 @@ type cell struct {
 // tag marks every byte of the nth exchange of the cell, counted from 0.
 func (x *cell) tag(n int) string { return fmt.Sprintf("%s/%d", x.host, n) }
 
-// size is that of the content of each response.
-func (x *cell) size() int {
-	if x.kind == download {
+// size is that of the content of the nth response.
+func (x *cell) size(n int) int {
+	if x.kind == download && n == x.kind.served() {
 		return largeContent
 	}
 	return smallContent
@@ -172,6 +173,10 @@ func (x *cell) serve(c *serverConn) {
 				continue
 			}
 		}
+		if n == x.kind.served() && x.kind == tunnelled {
+			x.serveTunnel(c, n, false)
+			return
+		}
 		if !x.read(request.Body, n, firstPart, size) || !x.answer(c, n) {
 			return
 		}
@@ -207,13 +212,17 @@ func (x *cell) answer(c *serverConn, n int) bool {
 	if last {
 		head += "Connection: close\r\n" // the exchange is to have a new connection
 	}
-	_, err := fmt.Fprintf(c, "%sContent-Length: %d\r\n\r\n%s", head, x.size(), contentOf("from "+x.tag(n), x.size()))
+	_, err := fmt.Fprintf(c, "%sContent-Length: %d\r\n\r\n%s", head, x.size(n), contentOf("from "+x.tag(n), x.size(n)))
 	return err == nil && !last
 }
 
 // respond sends as much of the response as the failure lets through, and fails. It reports whether the connection goes on.
 func (x *cell) respond(c *serverConn, n int) bool {
-	head, content := x.head(n, 1), contentOf("from "+x.tag(n), x.size())
+	if x.stage == inTunnel {
+		x.serveTunnel(c, n, true)
+		return false
+	}
+	head, content := x.head(n, 1), contentOf("from "+x.tag(n), x.size(n))
 	known := fmt.Sprintf("%sContent-Length: %d\r\n\r\n", head, len(content))
 	coded := head + "Transfer-Encoding: chunked\r\n\r\n"
 	half := len(content) / 2
@@ -244,14 +253,19 @@ func (x *cell) respond(c *serverConn, n int) bool {
 		return false
 	}
 	if x.stage >= afterHead && (x.act == reset || x.act == babbleLater) {
-		select { // what was sent is not to be lost with the connection
-		case <-x.heard:
-		case <-time.After(patience):
-			x.leak("the client has no response head")
-		}
+		x.awaitClient()
 	}
 	x.fail(c, rest)
 	return x.act == dribble
+}
+
+// awaitClient waits until the client has what was sent, so that it is not lost with the connection.
+func (x *cell) awaitClient() {
+	select {
+	case <-x.heard:
+	case <-time.After(patience):
+		x.leak("the client does not get what was sent")
+	}
 }
 
 // fail is what the server does then. It returns when the connection is over, on either side, or all was sent after all.
@@ -276,8 +290,12 @@ func (x *cell) fail(c *serverConn, rest string) {
 		return
 	}
 	if x.stage == onRequest && x.act == stall {
+		_ = c.Conn.(*net.TCPConn).SetReadBuffer(4096)
 		<-x.over
 		return
 	}
 	_, _ = io.Copy(io.Discard, c.r)
+	if x.act == babbleLater {
+		close(x.through)
+	}
 }

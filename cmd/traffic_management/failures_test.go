@@ -12,12 +12,13 @@ const (
 	download              // a GET of much content
 	pipelined             // the third of three GETs that were sent at once, over a connection that served before
 	keptPost              // a POST with its content, over a connection that served before
+	tunnelled             // a GET that asks for WebSocket, and the tunnel that follows
 	kinds
 )
 
 func (k kind) String() string {
 	return [...]string{"GET", "POST", "upload under way", "download", "pipelined GET, kept connection",
-		"POST, kept connection"}[k]
+		"POST, kept connection", "WebSocket"}[k]
 }
 
 // served is how many exchanges precede the one that fails, on the same connection of the client. There are two servers
@@ -46,7 +47,7 @@ const (
 
 func (o ending) String() string {
 	var all []string
-	for i, name := range []string{"200", "200, other server", "502", "503", "504", "cut short", "closed"} {
+	for i, name := range []string{"whole", "other server", "502", "503", "504", "cut short", "closed"} {
 		if o&(1<<i) != 0 {
 			all = append(all, name)
 		}
@@ -72,6 +73,7 @@ const (
 	inTrailer              // and all of the content, in chunks, and a part of the trailer section
 	inStream               // and a part of the content, which ends with the connection
 	afterAll               // the whole response was sent
+	inTunnel               // the protocol was switched, and bytes went both ways
 )
 
 // act is what the server does then.
@@ -104,6 +106,9 @@ func all(o ending) (w [kinds]ending) {
 	return w
 }
 
+// ordinary is the same ending for every kind but tunnels.
+func ordinary(o ending) [kinds]ending { return but(all(o), none, tunnelled) }
+
 // but replaces the endings of some kinds.
 func but(w [kinds]ending, o ending, of ...kind) [kinds]ending {
 	for _, k := range of {
@@ -111,6 +116,9 @@ func but(w [kinds]ending, o ending, of ...kind) [kinds]ending {
 	}
 	return w
 }
+
+// tunnels is the ending of tunnels alone.
+func tunnels(o ending) [kinds]ending { return but(all(none), o, tunnelled) }
 
 // withContent are endings of the kinds whose request has content.
 func withContent(o ending) [kinds]ending { return but(all(none), o, plainPost, uploading, keptPost) }
@@ -144,32 +152,33 @@ var failures = []failure{
 	{"stops inside the response head", inHead, stall, "", all(timedOut)},
 	{"sends the response head too slowly", inHead, dribble, "", all(timedOut)},
 
-	{"resets behind the response head", afterHead, reset, "", all(cutShort)},
-	{"closes behind the response head", afterHead, finish, "", all(cutShort)},
-	{"stops behind the response head", afterHead, stall, "", all(cutShort)},
+	{"resets behind the response head", afterHead, reset, "", ordinary(cutShort)},
+	{"closes behind the response head", afterHead, finish, "", ordinary(cutShort)},
+	{"stops behind the response head", afterHead, stall, "", ordinary(cutShort)},
 
-	{"resets inside content of known length", inContent, reset, "", all(cutShort)},
-	{"closes inside content of known length", inContent, finish, "", all(cutShort)},
-	{"stops inside content of known length", inContent, stall, "", all(cutShort)},
-	{"sends content slowly, but steadily", inContent, dribble, "", all(whole)},
+	{"resets inside content of known length", inContent, reset, "", ordinary(cutShort)},
+	{"closes inside content of known length", inContent, finish, "", ordinary(cutShort)},
+	{"stops inside content of known length", inContent, stall, "", ordinary(cutShort)},
+	{"sends content slowly, but steadily", inContent, dribble, "", ordinary(whole)},
 
-	{"resets inside a chunk", inChunk, reset, "", all(cutShort)},
-	{"closes inside a chunk", inChunk, finish, "", all(cutShort)},
-	{"stops inside a chunk", inChunk, stall, "", all(cutShort)},
-	{"resets inside the trailer section", inTrailer, reset, "", all(cutShort)},
-	{"closes inside the trailer section", inTrailer, finish, "", all(cutShort)},
-	{"stops inside the trailer section", inTrailer, stall, "", all(cutShort)},
+	{"resets inside a chunk", inChunk, reset, "", ordinary(cutShort)},
+	{"closes inside a chunk", inChunk, finish, "", ordinary(cutShort)},
+	{"stops inside a chunk", inChunk, stall, "", ordinary(cutShort)},
+	{"resets inside the trailer section", inTrailer, reset, "", ordinary(cutShort)},
+	{"closes inside the trailer section", inTrailer, finish, "", ordinary(cutShort)},
+	{"stops inside the trailer section", inTrailer, stall, "", ordinary(cutShort)},
 
-	{"resets inside content that the connection's end would end", inStream, reset, "", all(cutShort)},
-	{"closes behind content that the connection's end ends", inStream, finish, "", all(whole)},
-	{"stops inside content that the connection's end would end", inStream, stall, "", all(cutShort)},
+	{"resets inside content that the connection's end would end", inStream, reset, "", ordinary(cutShort)},
+	{"closes behind content that the connection's end ends", inStream, finish, "",
+		but(ordinary(whole), whole|cutShort, uploading)},
+	{"stops inside content that the connection's end would end", inStream, stall, "", ordinary(cutShort)},
 
-	{"resets behind the response", afterAll, reset, "", all(whole)},
-	{"closes behind the response", afterAll, finish, "", all(whole)},
-	{"sends FIN behind the response, and reads on", afterAll, halfFinish, "", all(whole)},
-	{"sends a second response that nobody asked for", afterAll, babble, poison, all(whole)},
-	{"sends bytes behind the response", afterAll, babble, "\r\npoison", all(whole)},
-	{"sends a second response later", afterAll, babbleLater, poison, all(whole)},
+	{"resets behind the response", afterAll, reset, "", ordinary(whole)},
+	{"closes behind the response", afterAll, finish, "", ordinary(whole)},
+	{"sends FIN behind the response, and reads on", afterAll, halfFinish, "", ordinary(whole)},
+	{"sends a second response that nobody asked for", afterAll, babble, poison, ordinary(whole)},
+	{"sends bytes behind the response", afterAll, babble, "\r\npoison", ordinary(whole)},
+	{"sends a second response on an idle connection", afterAll, babbleLater, poison, ordinary(whole)},
 
 	{"sends no HTTP", onHead, babble, "SSH-2.0-poison\r\n\r\n", all(badGateway)},
 	{"sends a status that is none", onHead, babble, "HTTP/1.1 2OO OK\r\nContent-Length: 6\r\n\r\npoison", all(badGateway)},
@@ -185,7 +194,12 @@ var failures = []failure{
 	{"switches protocols without being asked", onHead, babble,
 		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\npoison", all(badGateway)},
 	{"sends interim responses without end", onHead, babble, strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 65), all(badGateway)},
-	{"sends a chunk size that is none", onHead, babble, chunked + "poison\r\n", all(cutShort)},
-	{"sends a chunk size that overflows", onHead, babble, chunked + "ffffffffffffffff\r\npoison", all(cutShort)},
-	{"sends a chunk longer than its size", onHead, babble, chunked + "1\r\n" + "poison\r\n0\r\n\r\n", all(cutShort)},
+	{"sends a chunk size that is none", onHead, babble, chunked + "poison\r\n", ordinary(cutShort)},
+	{"sends a chunk size that overflows", onHead, babble, chunked + "ffffffffffffffff\r\npoison", ordinary(cutShort)},
+	{"sends a chunk longer than its size", onHead, babble, chunked + "1\r\n" + "poison\r\n0\r\n\r\n", ordinary(cutShort)},
+
+	{"resets a tunnel", inTunnel, reset, "", tunnels(cutShort)},
+	{"closes a tunnel", inTunnel, finish, "", tunnels(cutShort)},
+	{"sends FIN in a tunnel, and reads on", inTunnel, halfFinish, "", tunnels(whole)},
+	{"says nothing in a tunnel", inTunnel, stall, "", tunnels(cutShort)},
 }

@@ -4,7 +4,7 @@
 //	backend -listen 127.0.0.1:8080
 //
 // /128, /16k, /1m and /bytes/N answer that many bytes with Content-Length; request content with Content-Length is read
-// and dropped. It prints the address it listens on; SIGTERM and SIGINT end it.
+// and dropped. /served answers how many requests there were so far. It prints the address it listens on; SIGTERM and SIGINT end it.
 package main
 
 import (

@@ -6,6 +6,9 @@ import (
 	"traffic_management/perf/message"
 )
 
+// served is the target that asks how many requests have been answered.
+const served = "/served"
+
 // maxSize is the largest content that is answered.
 const maxSize = 64 << 20
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ type server struct {
 	answers  map[int][]byte // whole responses by size of content; never changed once made
 	buf      []byte         // input of the event being handled
 	gather   socket.Gather
+	served   int64 // requests answered, but those that asked for this
 }
 
 // conn is one client connection.
@@ -114,6 +116,14 @@ func (s *server) parse(c *conn, b []byte) []byte {
 }
 
 func (s *server) answer(c *conn, r message.Request) {
+	if string(r.Target) == served {
+		text := strconv.FormatInt(s.served, 10)
+		a := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+		c.out = append(c.out, a)
+		c.pending += len(a)
+		return
+	}
+	s.served++
 	size := parseSize(r.Target)
 	a, ok := s.answers[size]
 	if !ok {

@@ -76,6 +76,16 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestServed holds that questions for the count do not count.
+func TestServed(t *testing.T) {
+	c, r := dial(t, start(t))
+	for i := range 12 {
+		fmt.Fprintf(c, "GET /128 HTTP/1.1\r\nHost: a\r\n\r\nGET /served HTTP/1.1\r\nHost: a\r\n\r\n")
+		receive(t, r, "GET", 200, 128)
+		receive(t, r, "GET", 200, len(fmt.Sprint(i+1)))
+	}
+}
+
 // TestPipelined writes more answers' worth of requests than may wait at once, in pieces that cut heads anywhere, before
 // it reads.
 func TestPipelined(t *testing.T) {

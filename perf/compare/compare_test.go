@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"traffic_management/perf/process"
 	"traffic_management/perf/report"
 )
 
@@ -54,7 +55,7 @@ func TestFacts(t *testing.T) {
 			t.Errorf("no %s in %v", want, names)
 		}
 	}
-	root, err := moduleRoot(t.Context())
+	root, err := process.ModuleRoot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,17 +71,6 @@ func versions(ctx context.Context, b *scenarios.Bed) []report.Fact {
 	return facts
 }
 
-// revision is the commit that was built, marked when the tree differs from it.
-func revision(ctx context.Context, root string) string {
-	c := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty")
-	c.Dir = root
-	out, err := c.Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
-}
-
 // command is how this program was called.
 func command() string {
 	return strings.TrimSpace("go run ./perf/compare " + strings.Join(os.Args[1:], " "))

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"traffic_management/perf/peers"
+	"traffic_management/perf/process"
 	"traffic_management/perf/report"
 	"traffic_management/perf/scenarios"
 )
@@ -68,7 +69,7 @@ func (f *flags) run(ctx context.Context) error {
 	if f.rounds < 1 || f.seconds <= 0 {
 		return errors.New("-rounds and -seconds must be more than nothing")
 	}
-	root, err := moduleRoot(ctx)
+	root, err := process.ModuleRoot(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func (f *flags) run(ctx context.Context) error {
 		return err
 	}
 	r := &report.Report{Machine: machine(), Versions: versions(ctx, b), Commands: []string{"make bench", command()}}
-	failed := runAll(ctx, b, r, pattern, revision(ctx, root))
+	failed := runAll(ctx, b, r, pattern, process.Revision(ctx, root))
 	if err := f.write(r, filepath.Join(root, "perf")); err != nil {
 		return errors.Join(failed, err)
 	}

@@ -7,26 +7,23 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"traffic_management/perf/peers"
+	"traffic_management/perf/process"
 	"traffic_management/perf/scenarios"
 )
 
-// buildTimeout bounds one build, installTimeout the installation of the peers.
-const (
-	buildTimeout   = 5 * time.Minute
-	installTimeout = 5 * time.Minute
-)
+// installTimeout bounds the installation of a peer.
+const installTimeout = 5 * time.Minute
 
 // prepare builds our programs and installs the peers that are missing. A proxy that cannot be had is left out.
 func prepare(ctx context.Context, root string, b *scenarios.Bed) error {
-	if err := build(ctx, root, b.Peers.Binaries, "./perf/relay", "./perf/backend", "./perf/load"); err != nil {
+	if err := process.Build(ctx, root, b.Peers.Binaries, "./perf/relay", "./perf/backend", "./perf/load"); err != nil {
 		return err
 	}
-	if err := build(ctx, root, b.Peers.Binaries, "./cmd/traffic_management"); err != nil {
+	if err := process.Build(ctx, root, b.Peers.Binaries, "./cmd/traffic_management"); err != nil {
 		b.Absent[peers.Ours] = errors.New("cmd/traffic_management does not build")
 		b.Say("%v", err)
 	}
@@ -38,17 +35,6 @@ func prepare(ctx context.Context, root string, b *scenarios.Bed) error {
 			b.Absent[name] = err
 			b.Say("%v", err)
 		}
-	}
-	return nil
-}
-
-func build(ctx context.Context, root, to string, packages ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
-	defer cancel()
-	c := exec.CommandContext(ctx, "go", append([]string{"build", "-o", to + "/"}, packages...)...)
-	c.Dir = root
-	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", strings.Join(packages, " "), err, out)
 	}
 	return nil
 }
@@ -66,19 +52,6 @@ func install(ctx context.Context, name string) error {
 		return fmt.Errorf("install %s: %w: %s", name, err, lines[len(lines)-1])
 	}
 	return nil
-}
-
-// moduleRoot is the directory of go.mod.
-func moduleRoot(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
-	if err != nil {
-		return "", fmt.Errorf("go env GOMOD: %w", err)
-	}
-	file := strings.TrimSpace(string(out))
-	if filepath.Base(file) != "go.mod" {
-		return "", errors.New("run it inside the module")
-	}
-	return filepath.Dir(file), nil
 }
 
 // memoryDir makes a directory on a file system in memory, or in dir when there is none.
