@@ -36,8 +36,10 @@ func (x *Exchange) accept(h *codec.Head) {
 // outcome is what a breaker makes of an exchange in which no server's response reached the client.
 func (x *Exchange) outcome() upstream.Outcome {
 	switch e := x.Err; {
-	case e == nil || e.Side == codec.Client || e.Kind == codec.KindCancelled:
+	case e == nil || e.Side == codec.Client:
 		return upstream.Neutral
+	case e.Kind == codec.KindNoTarget || e.Kind == codec.KindQueue || e.Kind == codec.KindCancelled:
+		return upstream.Neutral // no server was asked
 	case e.Kind == codec.KindStatus && !x.Route.Breaker.Fails(e.Status):
 		return upstream.Success
 	}

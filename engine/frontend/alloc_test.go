@@ -31,12 +31,32 @@ func descriptor(t *testing.T, c net.Conn) int {
 	return int(f.Fd())
 }
 
+// withAll gives a route all that can be configured for it and its service.
+func withAll(r *exchange.Route) {
+	r.Retry = &exchange.RetryPolicy{Attempts: 2, InitialInterval: time.Second, MaxInterval: time.Second,
+		AttemptTimeout: time.Minute, BudgetPercent: 20, MaxBody: 64 << 10}
+	r.Retry.OnStatus.Add(503, 503)
+	policy := upstream.BreakerPolicy{Name: "b", FailureThreshold: 5, Recovery: time.Minute, FailureRatio: 0.5,
+		MinRequests: 20, Window: time.Minute, HalfOpenRequests: 1}
+	policy.Failures.Add(500, 599)
+	r.Breaker = r.Service.Breaker(policy)
+	o := *r.Service.Options()
+	o.Strategy, o.Hash = upstream.ConsistentHash, upstream.HashKey{Kind: upstream.HashHeader, Name: "User-Agent"}
+	o.Sticky = &upstream.Sticky{Name: "srv", Attributes: "; Path=/", Key: []byte("key")}
+	o.Outlier = &upstream.OutlierPolicy{ConsecutiveErrors: 5, BaseEjection: time.Minute, MaxEjectedPercent: 50}
+	r.Service.SetOptions(&o)
+}
+
 // newEntry makes an entry point of a loop that leads to the one server at addr.
-func newEntry(t *testing.T, loop reactor.Loop, addr reactor.Addr) *frontend.EntryPoint {
+func newEntry(t *testing.T, loop reactor.Loop, addr reactor.Addr, configure ...func(*exchange.Route)) *frontend.EntryPoint {
 	service := upstream.NewService("s", &upstream.Options{PassHost: true, MaxIdle: 8, RequestTimeout: time.Minute,
 		ResponseIdle: time.Minute, IdleTimeout: time.Minute, ConnectTimeout: time.Minute,
 		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}}, nil)
 	service.SetTargets([]*upstream.Target{upstream.NewTarget("t", addr, "h", 1)})
+	route := &exchange.Route{Name: "r", Service: service}
+	for _, f := range configure {
+		f(route)
+	}
 	rule, err := routing.Parse("PathPrefix(`/`)")
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +66,7 @@ func newEntry(t *testing.T, loop reactor.Loop, addr reactor.Addr) *frontend.Entr
 		Local: exchange.NewLocal(loop, pools, nothing{}, 1),
 		Conns: frontend.NewConnections(), Meter: nothing{},
 		Env: &exchange.Env{Upgrades: []string{"websocket"}, Table: routing.NewTable([]routing.Entry[*exchange.Route]{
-			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: service}}})},
+			{Name: "r", Rule: rule, Value: route}})},
 		Settings: &frontend.Settings{HeaderTimeout: 10 * time.Second, BodyIdle: 8 * time.Second, BodyGrace: 5 * time.Second,
 			BodyMinRate: 10, IdleTimeout: 20 * time.Second, WriteTimeout: 6 * time.Second, TunnelIdle: time.Hour,
 			Limits: h1.Limits{HeadBytes: 4096, Fields: 30}},
@@ -54,12 +74,12 @@ func newEntry(t *testing.T, loop reactor.Loop, addr reactor.Addr) *frontend.Entr
 }
 
 // proxy runs a real loop in front of the server at addr and returns where it listens.
-func proxy(t *testing.T, addr net.Addr) string {
+func proxy(t *testing.T, addr net.Addr, configure ...func(*exchange.Route)) string {
 	loop, err := reactor.New(reactor.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry := newEntry(t, loop, reactor.Addr{TCP: netip.MustParseAddrPort(addr.String())})
+	entry := newEntry(t, loop, reactor.Addr{TCP: netip.MustParseAddrPort(addr.String())}, configure...)
 	listener, err := reactor.Listen("127.0.0.1:0", 1)
 	if err != nil {
 		t.Fatal(err)
@@ -95,13 +115,13 @@ func transfer(t *testing.T, from, to int, message, mark, buf []byte) {
 
 // connected is a client of a new proxy that has sent its first request, and the server's end of the connection that the
 // request came by.
-func connected(t *testing.T, request []byte) (client, server int) {
+func connected(t *testing.T, request []byte, configure ...func(*exchange.Route)) (client, server int) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	dialled, err := net.Dial("tcp", proxy(t, listener.Addr()))
+	dialled, err := net.Dial("tcp", proxy(t, listener.Addr(), configure...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,19 +150,21 @@ func TestRequestAllocatesNothing(t *testing.T) {
 		{"content by chunks", put + "Transfer-Encoding: chunked\r\n\r\n138b\r\n" + page + "\r\n0\r\n\r\n", "0\r\n\r\n",
 			head + "Content-Length: 3\r\n\r\nEND", "END"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			request, response, buf := []byte(c.request), []byte(c.response), make([]byte, 16<<10)
-			client, server := connected(t, request)
-			transfer(t, client, server, nil, []byte(c.requestEnd), buf)
-			transfer(t, server, client, response, []byte(c.responseEnd), buf)
-			requestEnd, responseEnd := []byte(c.requestEnd), []byte(c.responseEnd)
+		request, response, buf := []byte(c.request), []byte(c.response), make([]byte, 16<<10)
+		requestEnd, responseEnd := []byte(c.requestEnd), []byte(c.responseEnd)
+		run := func(t *testing.T, configure ...func(*exchange.Route)) {
+			client, server := connected(t, request, configure...)
+			transfer(t, client, server, nil, requestEnd, buf)
+			transfer(t, server, client, response, responseEnd, buf)
 			if n := testing.AllocsPerRun(300, func() {
 				transfer(t, client, server, request, requestEnd, buf)
 				transfer(t, server, client, response, responseEnd, buf)
 			}); n != 0 {
 				t.Errorf("%v allocations", n)
 			}
-		})
+		}
+		t.Run(c.name, func(t *testing.T) { run(t) })
+		t.Run(c.name+", all configured", func(t *testing.T) { run(t, withAll) })
 	}
 }
 
