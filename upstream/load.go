@@ -79,8 +79,9 @@ func (l *latency) now(now reactor.Instant) float64 {
 	return l.value * math.Exp(-float64(now-l.at)/float64(latencyMemory))
 }
 
-// peakEWMA draws two targets by weight and takes the one whose latency, times the requests it would have in flight, is
-// less for its weight. While nothing is known of one of them the requests alone count.
+// peakEWMA draws two targets by weight and takes the one whose latency, times the requests that it has in flight for its
+// weight and this one, is less. While nothing is known of one of them the requests alone count. Weights count relative
+// to the mean of the two, so that without requests in flight a heavy target is not preferred twice.
 type peakEWMA []*latency
 
 func (b peakEWMA) choose(r *roster, v *pick) int {
@@ -92,10 +93,12 @@ func (b peakEWMA) choose(r *roster, v *pick) int {
 	if one, other := b[first], b[second]; one.value > 0 && other.value > 0 {
 		costs = [2]float64{one.now(v.now), other.now(v.now)}
 	}
-	costs[0] *= float64(r.targets[first].InFlight()+1) * float64(r.weights[second])
-	costs[1] *= float64(r.targets[second].InFlight()+1) * float64(r.weights[first])
-	if costs[1] < costs[0] {
+	mean := float64(r.weights[first]+r.weights[second]) / 2
+	if costs[1]*(1+r.load(second)*mean) < costs[0]*(1+r.load(first)*mean) {
 		return second
 	}
 	return first
 }
+
+// load is how many requests a target has in flight for its weight.
+func (r *roster) load(i int) float64 { return float64(r.targets[i].InFlight()) / float64(r.weights[i]) }
