@@ -54,6 +54,9 @@ func (o *observer) Done(x *exchange.Exchange) {
 		for range x.Retries {
 			o.services[x.Route.ID].Retried()
 		}
+		for range x.RetriesRefused {
+			o.services[x.Route.ID].RetryRefused()
+		}
 	}
 	if x.Tunnel() {
 		added = 0
@@ -89,6 +92,9 @@ func (o *observer) append(x *exchange.Exchange, total, upstreamTime, added time.
 		BytesOut:  x.BytesOut,
 		Duration:  total,
 		Upstream:  upstreamTime,
+		Queue:     x.QueueTime(),
+		Connect:   x.ConnectTime(),
+		FirstByte: x.FirstByte(),
 		Added:     added,
 	}
 	if h.Version != 0 {

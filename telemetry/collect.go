@@ -35,12 +35,6 @@ func (s scrape) histogram(id series, r *reading, labels ...string) {
 	s.out <- prometheus.MustNewConstHistogram(descs[id], count, r.seconds(), byBound, labels...)
 }
 
-// open sends how many connections are open. The two counters are read while loops go on: an unlucky order may show
-// more ends than beginnings, which is none open.
-func (s scrape) open(id series, opened, closed uint64, label string) {
-	s.gauge(id, float64(max(int64(opened-closed), 0)), label)
-}
-
 func (s scrape) config(c configState) {
 	s.counter(configLoads, c.succeeded, loadSuccess.String())
 	s.counter(configLoads, c.failed, loadFailure.String())
@@ -68,14 +62,11 @@ func (s scrape) route(r *Route) {
 }
 
 func (s scrape) entryPoint(e *EntryPoint, kinds []string) {
-	closed := e.sum(func(s *EntryPointShard) *counter { return &s.closed })
-	opened := e.sum(func(s *EntryPointShard) *counter { return &s.opened })
-	s.counter(entryPointConnections, opened, e.name)
-	s.open(entryPointOpenConnections, opened, closed, e.name)
-	tunnelsClosed := e.sum(func(s *EntryPointShard) *counter { return &s.tunnelsClosed })
-	tunnelsOpened := e.sum(func(s *EntryPointShard) *counter { return &s.tunnelsOpened })
-	s.counter(entryPointTunnels, tunnelsOpened, e.name)
-	s.open(entryPointOpenTunnels, tunnelsOpened, tunnelsClosed, e.name)
+	connections, tunnels := e.Open()
+	s.gauge(entryPointOpenConnections, float64(connections), e.name)
+	s.gauge(entryPointOpenTunnels, float64(tunnels), e.name)
+	s.counter(entryPointConnections, e.sum(func(s *EntryPointShard) *counter { return &s.opened }), e.name)
+	s.counter(entryPointTunnels, e.sum(func(s *EntryPointShard) *counter { return &s.tunnelsOpened }), e.name)
 	s.counter(entryPointRefused, e.sum(func(s *EntryPointShard) *counter { return &s.refused }), e.name)
 	for i, kind := range kinds {
 		if kind != "" {
@@ -89,7 +80,7 @@ func (s scrape) service(v *Service, kinds []string) {
 	closed := v.sum(func(s *ServiceShard) *counter { return &s.closed })
 	opened := v.sum(func(s *ServiceShard) *counter { return &s.opened })
 	s.counter(upstreamConnections, opened, v.name)
-	s.open(upstreamOpenConnections, opened, closed, v.name)
+	s.gauge(upstreamOpenConnections, float64(openNow(opened, closed)), v.name)
 	s.counter(upstreamReuses, v.sum(func(s *ServiceShard) *counter { return &s.reused }), v.name)
 	s.counter(upstreamRetries, v.sum(func(s *ServiceShard) *counter { return &s.retries }), v.name)
 	s.counter(upstreamRetriesRefused, v.sum(func(s *ServiceShard) *counter { return &s.retriesRefused }), v.name)

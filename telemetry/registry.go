@@ -25,13 +25,15 @@ type Registry struct {
 
 	source atomic.Pointer[Source] // nil before SetSource
 
-	mu          sync.Mutex // guards what follows; never taken by a loop
+	mu          sync.Mutex // guards what follows, to upgrades; never taken by a loop
 	routes      map[routeKey]*Route
 	entryPoints map[string]*EntryPoint
 	services    map[string]*Service
-	changes     map[changeKey]uint64
 	config      configState
 	upgrades    [upgradeResults]uint64
+
+	changing sync.Mutex // guards changes; a loop may take it, when a server or breaker changes
+	changes  map[changeKey]uint64
 }
 
 // routeKey identifies a Route.
@@ -107,6 +109,31 @@ func (r *Registry) Route(router, service string) *Route {
 	}
 	return route
 }
+
+// Requests is how many requests have ended, by class of the status code sent.
+func (r *Registry) Requests() map[string]uint64 {
+	routes, _, _, _, _ := r.snapshot()
+	n := make(map[string]uint64, len(codeClasses))
+	for i, class := range codeClasses {
+		for _, route := range routes {
+			n[class] += route.sum(func(s *RouteShard) *counter { return &s.codes[i] })
+		}
+	}
+	return n
+}
+
+// Open is how many client connections are open now, and how many of them are tunnels.
+func (e *EntryPoint) Open() (connections, tunnels int64) {
+	closed := e.sum(func(s *EntryPointShard) *counter { return &s.closed })
+	opened := e.sum(func(s *EntryPointShard) *counter { return &s.opened })
+	tunnelsClosed := e.sum(func(s *EntryPointShard) *counter { return &s.tunnelsClosed })
+	tunnelsOpened := e.sum(func(s *EntryPointShard) *counter { return &s.tunnelsOpened })
+	return openNow(opened, closed), openNow(tunnelsOpened, tunnelsClosed)
+}
+
+// openNow is how many of opened have not closed. The two are read while loops go on: an unlucky order may show more ends
+// than beginnings, which is none.
+func openNow(opened, closed uint64) int64 { return max(int64(opened-closed), 0) }
 
 // EntryPoint returns the series of the entry point of this name; the same name always gets the same.
 func (r *Registry) EntryPoint(name string) *EntryPoint {

@@ -133,6 +133,12 @@ func TestScrapeText(t *testing.T) {
 	r.BreakerChanged("app", "", "guard", BreakerOpen)
 	r.BreakerChanged("app", "http://a", "guard", BreakerHalfOpen)
 
+	if open, tunnels := entry.Open(); open != 2 || tunnels != 1 {
+		t.Errorf("%d connections are open, %d of them tunnels", open, tunnels)
+	}
+	if n := r.Requests(); n["2xx"] != 2 || n["5xx"] != 1 || n["0"] != 5 || len(n) != len(codeClasses) {
+		t.Errorf("requests %v", n)
+	}
 	want, err := os.ReadFile("testdata/scrape.txt")
 	if err != nil {
 		t.Fatal(err)

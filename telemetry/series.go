@@ -146,7 +146,7 @@ var catalogue = [seriesCount]description{
 	upstreamRetries: {"traffic_upstream_retries_total", counterKind,
 		"Further attempts at a request after a failed one.", byService, nil},
 	upstreamRetriesRefused: {"traffic_upstream_retries_refused_total", counterKind,
-		"Further attempts not made, because the budget of the retry middleware was used up.", byService, nil},
+		"Further attempts put off or given up, because the budget of the retry middleware was used up.", byService, nil},
 
 	serverUp: {"traffic_server_up", gaugeKind,
 		"1 unless health checks find the server unable.", byServer, nil},

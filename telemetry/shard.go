@@ -107,7 +107,7 @@ func (s *ServiceShard) Reused() { s.reused.add(1) }
 // Retried counts a further attempt at a request.
 func (s *ServiceShard) Retried() { s.retries.add(1) }
 
-// RetryRefused counts a further attempt that was not made, because the budget for them was used up.
+// RetryRefused counts a further attempt that was put off or given up, because the budget for them was used up.
 func (s *ServiceShard) RetryRefused() { s.retriesRefused.add(1) }
 
 // Error counts a failed attempt. kind is an index into the kinds given to New.

@@ -74,28 +74,28 @@ func (c ServerChange) String() string { return [...]string{"down", "up", "ejecte
 // changeKey identifies a counter of changes. breaker is empty for those of servers.
 type changeKey struct{ service, server, breaker, to string }
 
-// ServerChanged counts a change of a server's state. Any goroutine but on the hot path: it takes a lock.
+// ServerChanged counts a change of a server's state. Any goroutine, but not for every request: it takes a lock, shortly.
 func (r *Registry) ServerChanged(service, server string, to ServerChange) {
 	r.count(changeKey{valid(service), valid(server), "", to.String()})
 }
 
 // BreakerChanged counts a change of a circuit breaker's state; server is empty for the breaker of a whole service. Any
-// goroutine but on the hot path: it takes a lock.
+// goroutine, as with ServerChanged.
 func (r *Registry) BreakerChanged(service, server, breaker string, to BreakerState) {
 	r.count(changeKey{valid(service), valid(server), valid(breaker), to.String()})
 }
 
 func (r *Registry) count(k changeKey) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	r.changes[k]++
 }
 
 // changesOf returns the counts of changes of what is in use, by service and server, and forgets the others: servers
 // behind names come and go, and their counts must not pile up.
 func (r *Registry) changesOf(inUse map[[2]string]bool) map[changeKey]uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	maps.DeleteFunc(r.changes, func(k changeKey, _ uint64) bool { return !inUse[[2]string{k.service, k.server}] })
 	return maps.Clone(r.changes)
 }

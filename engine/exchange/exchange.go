@@ -27,6 +27,8 @@ type Exchange struct {
 	Retries     int
 	RequestID   []byte
 	Err         *codec.Error // why the response is ours, or was cut short; nil when all went well
+	// RetriesRefused is how often a further try was due and not made, for want of budget.
+	RetriesRefused int
 
 	// Owned by the loop:
 	env     *Env

@@ -156,12 +156,13 @@ func (x *Exchange) wait() bool {
 // waited follows a wait. While too many of the service's requests are being repeated already it goes on to the next.
 func (x *Exchange) waited() {
 	p := x.Route.Retry
-	switch {
-	case x.Route.Service.BeginRetry(p.BudgetPercent):
+	if x.Route.Service.BeginRetry(p.BudgetPercent) {
 		x.place = placeRunning
 		x.again()
-	case x.tries < p.Attempts && x.wait():
-	default:
+		return
+	}
+	x.RetriesRefused++
+	if x.tries >= p.Attempts || !x.wait() {
 		x.release()
 		x.answer(x.lost)
 		x.settle()

@@ -314,6 +314,8 @@ func TestRetryBudget(t *testing.T) {
 			s := newScene(t)
 			s.route.Retry = policy()
 			s.route.Retry.Attempts = c.attempts
+			refused := 0
+			s.observed = func(x *exchange.Exchange) { refused += x.RetriesRefused }
 			ends := make([]end, clients)
 			for i := range ends {
 				s.connect(&ends[i])
@@ -341,6 +343,9 @@ func TestRetryBudget(t *testing.T) {
 			}
 			if want := 3 + (clients-3)*(c.attempts-1); answers[true] != want {
 				t.Errorf("%d clients got the response, want %d", answers[true], want)
+			}
+			if refused != clients-3 {
+				t.Errorf("%d retries were refused, want %d", refused, clients-3)
 			}
 			s.nothingLeft()
 		})

@@ -86,7 +86,7 @@ const keepBytes = 32 << 10
 func (x *Exchange) recycle() {
 	x.RequestHead.Reset()
 	x.Peer, x.Route, x.env, x.client, x.target, x.Err, x.lost = nil, nil, nil, nil, nil, nil, nil
-	x.Status, x.BytesIn, x.BytesOut, x.Retries, x.RequestID = 0, 0, 0, 0, nil
+	x.Status, x.BytesIn, x.BytesOut, x.Retries, x.RetriesRefused, x.RequestID = 0, 0, 0, 0, 0, nil
 	x.content, x.sent, x.answered, x.heard, x.moved = 0, 0, 0, 0, reactor.Instant(0)
 	x.stick, x.queued, x.connecting = nil, 0, 0
 	x.request, x.response, x.tunnel, x.state, x.flow = RequestFresh, ResponseUnsent, TunnelNone, AttemptNone, 0
