@@ -2,14 +2,13 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"traffic_management/config"
@@ -26,82 +25,86 @@ type Options struct {
 	Plain   bool // make every socket call by itself, without io_uring
 	Version string
 	Logger  *slog.Logger
+	File    string // the configuration's, which ReloadFile reads anew
+	// SetLog, when set, is told of the log's level and format when a configuration comes into force.
+	SetLog func(config.Log)
 }
 
-// Engine is a running proxy. Its methods may be called from any goroutine, each at most once.
+// Engine is a running proxy. Its methods may be called from any goroutine.
 type Engine struct {
 	// Immutable after New:
-	config    *config.Config
-	options   Options
-	logger    *slog.Logger
-	seed      uint64
-	snapshot  *snapshot
-	registry  *telemetry.Registry
-	accessLog *telemetry.AccessLog // nil without one
-	metrics   net.Listener         // nil without one
-	listeners []*reactor.Listener  // by entry point
-	gates     []*gate              // by entry point
-	group     *upstream.Group
-	workers   []*worker
-	names     *names
-	server    *http.Server
+	options  Options
+	logger   *slog.Logger
+	seed     uint64
+	registry *telemetry.Registry
+	group    *upstream.Group
+	workers  []*worker
+	batches  bool // socket calls of a turn are made together
+	names    *names
+	ctx      context.Context // of a reload; ends when Shutdown begins
+	stop     context.CancelFunc
+	ended    chan struct{} // closed when the goroutines that follow the loops are to end
 
+	state atomic.Pointer[state] // nil before the first configuration is in force; see current
+
+	changing sync.Mutex // held while what is in force changes: one at a time
+	// Guarded by changing:
+	stage   stage
+	catalog *catalog
+	first   *change // what New prepared and Start brings into force
+
+	old     generations
+	events  chan upstream.Event // to be logged
 	running sync.WaitGroup
 }
 
+// state is what is in force; immutable.
+type state struct {
+	config     *config.Config
+	snapshot   *snapshot
+	generation uint64 // counted from 1
+	loadedAt   time.Time
+	doors      []*door              // by entry point of the snapshot
+	accessLog  *telemetry.AccessLog // nil without one
+	metrics    *web                 // nil without one
+}
+
+// current is what is in force: nil before Start. Any goroutine.
+func (e *Engine) current() *state { return e.state.Load() }
+
+// stage is how far the life of an engine has come.
+type stage uint8
+
+const (
+	stageNew stage = iota
+	stageServing
+	stageDraining // nothing is accepted any more
+)
+
+func (s stage) String() string { return [...]string{"new", "serving", "draining"}[s] }
+
 // New compiles a configuration and opens every socket and file it names, so that all that can be wrong is known before
-// the first connection is accepted.
+// the first connection is accepted. Start follows.
 func New(c *config.Config, o Options) (*Engine, error) {
 	if o.Loops <= 0 {
 		o.Loops = runtime.GOMAXPROCS(0)
 	}
-	e := &Engine{config: c, options: o, logger: o.Logger, seed: rand.Uint64(),
-		registry: telemetry.New(o.Loops, o.Version, errorKinds), group: upstream.NewGroup(o.Loops)}
-	var err error
-	if e.snapshot, err = build(c); err != nil {
-		return nil, err
-	}
-	if err := e.open(); err != nil {
+	e := &Engine{options: o, logger: o.Logger, seed: rand.Uint64(),
+		registry: telemetry.New(o.Loops, o.Version, errorKinds), group: upstream.NewGroup(o.Loops),
+		names: newNames(o.Loops, o.Logger), old: generations{ended: make(chan struct{}, 1)},
+		events: make(chan upstream.Event, eventQueue), ended: make(chan struct{})}
+	e.catalog = newCatalog(e.happened)
+	e.ctx, e.stop = context.WithCancel(context.Background())
+	err := e.open(c)
+	if err != nil {
 		e.release()
 		return nil, err
-	}
-	e.registry.ConfigLoaded(true, time.Now())
-	for _, text := range e.snapshot.conflicts {
-		e.logger.Warn(text)
 	}
 	return e, nil
 }
 
-// open opens files, listeners and loops.
-func (e *Engine) open() error {
-	c := e.config
-	if c.AccessLog != nil {
-		log, err := telemetry.OpenAccessLog(c.AccessLog.File, e.options.Loops, telemetry.AccessLogOptions{
-			Fields: c.AccessLog.Fields, Sample: c.AccessLog.Sample, Seed: e.seed, Counts: e.registry.AccessLog()})
-		if err != nil {
-			return e.at("access_log.file", err)
-		}
-		e.accessLog = log
-	}
-	if c.Metrics != nil {
-		network, address := "tcp", c.Metrics.Address.String()
-		if c.Metrics.Address.Path != "" {
-			network, address = "unix", c.Metrics.Address.Path
-		}
-		l, err := net.Listen(network, address)
-		if err != nil {
-			return e.at("metrics.address", err)
-		}
-		e.metrics = l
-	}
-	for _, ep := range e.snapshot.entryPoints {
-		l, err := reactor.Listen(ep.address, e.options.Loops)
-		if err != nil {
-			return e.at("entrypoints."+ep.name+".address", err)
-		}
-		e.listeners = append(e.listeners, l)
-		e.gates = append(e.gates, &gate{limit: int64(ep.maxConnections)})
-	}
+// open makes the loops and what the first configuration needs.
+func (e *Engine) open(c *config.Config) error {
 	descriptors, err := reactor.ProcessDescriptors()
 	if err != nil {
 		return err
@@ -113,29 +116,23 @@ func (e *Engine) open() error {
 		}
 		e.workers = append(e.workers, w)
 	}
-	return nil
+	e.batches = e.workers[0].loop.Batches()
+	e.first, err = e.prepare(c)
+	return err
 }
 
-// at says where in the configuration the cause of an error is.
-func (e *Engine) at(key string, err error) error {
-	return config.Errors{{Position: e.config.Position(key), Key: key, Msg: err.Error()}}
+// at says where in a configuration the cause of an error is.
+func at(c *config.Config, key string, err error) error {
+	return config.Errors{{Position: c.Position(key), Key: key, Msg: err.Error()}}
 }
 
-// Start finds the servers' addresses and begins to serve.
+// Start finds the servers' addresses and begins to serve. Once, before anything else.
 func (e *Engine) Start(ctx context.Context) {
-	e.names = e.resolve(ctx)
-	if e.metrics != nil {
-		mux := http.NewServeMux()
-		mux.Handle("/metrics", e.registry.Handler())
-		e.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-		e.logger.Info("serving metrics", "address", e.metrics.Addr().String())
-		e.running.Go(func() {
-			if err := e.server.Serve(e.metrics); !errors.Is(err, http.ErrServerClosed) {
-				e.logger.Error("metrics are no longer served", "error", err)
-			}
-		})
-	}
-	batches := e.workers[0].loop.Batches()
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	ch := e.first
+	e.first = nil
+	e.names.watch(ctx, ch.next.snapshot.services)
 	for i, w := range e.workers {
 		pin := -1
 		if e.options.Pin {
@@ -143,41 +140,52 @@ func (e *Engine) Start(ctx context.Context) {
 		}
 		e.running.Go(func() { w.run(pin) })
 	}
-	for i, ep := range e.snapshot.entryPoints {
-		e.logger.Info("listening", "entrypoint", ep.name, "address", e.listeners[i].Addr().String(),
-			"loops", e.options.Loops, "io_uring", batches)
-	}
+	e.running.Go(e.followGenerations)
+	e.running.Go(e.logEvents)
+	e.stage = stageServing
+	e.commit(ch)
+	e.registry.ConfigLoaded(true, ch.next.loadedAt)
 }
 
-// Addr is where an entry point listens; the zero Addr when there is none of this name.
+// Config is the configuration in force, not to be changed. After Start.
+func (e *Engine) Config() *config.Config { return e.current().config }
+
+// Addr is where an entry point listens; the zero Addr when there is none of this name. After Start.
 func (e *Engine) Addr(entryPoint string) reactor.Addr {
-	for i, ep := range e.snapshot.entryPoints {
+	s := e.current()
+	for i, ep := range s.snapshot.entryPoints {
 		if ep.name == entryPoint {
-			return e.listeners[i].Addr()
+			return s.doors[i].listener.Addr()
 		}
 	}
 	return reactor.Addr{}
 }
 
-// MetricsAddr is where metrics are served; nil when they are not.
+// MetricsAddr is where metrics are served; nil when they are not. After Start.
 func (e *Engine) MetricsAddr() net.Addr {
-	if e.metrics == nil {
-		return nil
+	if m := e.current().metrics; m != nil {
+		return m.listener.Addr()
 	}
-	return e.metrics.Addr()
+	return nil
 }
 
-// ReopenLogs opens the access log's file anew.
+// ReopenLogs opens the access log's file anew. After Start.
 func (e *Engine) ReopenLogs() error {
-	if e.accessLog == nil {
-		return nil
+	e.changing.Lock() // no reload closes the log meanwhile
+	defer e.changing.Unlock()
+	if log := e.current().accessLog; log != nil && e.stage == stageServing {
+		return log.Reopen()
 	}
-	return e.accessLog.Reopen()
+	return nil
 }
 
 // Shutdown accepts no more connections, closes idle ones one after another, waits until running exchanges have ended and
 // what they sent has left, or ctx is done, and then ends what is left. The error says how many exchanges were cut off.
 func (e *Engine) Shutdown(ctx context.Context) error {
+	e.stop()
+	e.changing.Lock()
+	e.stage = stageDraining
+	e.changing.Unlock()
 	var draining sync.WaitGroup
 	for _, w := range e.workers {
 		draining.Add(1)
@@ -206,7 +214,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 
 // drainPlan is how client connections end. Idle ones do so before the drain time is over, however it was chosen.
 func (e *Engine) drainPlan() frontend.DrainPlan {
-	s := &e.config.Shutdown
+	s := &e.Config().Shutdown
 	return frontend.DrainPlan{IdleClose: min(s.IdleClose, s.DrainTimeout*9/10), TunnelTimeout: s.TunnelTimeout}
 }
 
@@ -233,26 +241,37 @@ func (e *Engine) openSockets() (n int64) {
 
 // release closes everything, in the order that nothing is used after its end.
 func (e *Engine) release() {
+	e.stop()
+	close(e.ended)
 	for _, w := range e.workers {
 		w.loop.Shutdown()
 	}
-	if e.server != nil {
-		_ = e.server.Close()
-	} else if e.metrics != nil {
-		_ = e.metrics.Close()
+	s := e.current()
+	if s != nil && s.metrics != nil {
+		s.metrics.close()
 	}
 	e.running.Wait()
-	if e.names != nil {
-		e.names.stop()
+	e.names.stop()
+	if e.first != nil {
+		e.abandon(e.first)
 	}
-	for _, l := range e.listeners {
-		l.Close()
+	if s == nil {
+		return
 	}
-	if e.accessLog != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		if err := e.accessLog.Close(ctx); err != nil {
-			e.logger.Error("the end of the access log was not written", "error", err)
-		}
+	for _, d := range s.doors {
+		d.listener.Close()
+	}
+	e.closeLog(s.accessLog)
+}
+
+// closeLog closes an access log that loops write to no more; nil is none.
+func (e *Engine) closeLog(log *telemetry.AccessLog) {
+	if log == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := log.Close(ctx); err != nil {
+		e.logger.Error("the end of the access log was not written", "error", err)
 	}
 }

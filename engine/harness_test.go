@@ -8,10 +8,10 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"traffic_management/config"
 	"traffic_management/engine"
 )
 
@@ -62,15 +62,24 @@ type proxy struct {
 	stopped bool
 }
 
-// start runs an engine. When the test ends the engine is shut down, and must leave no goroutine and no descriptor.
+// start runs an engine with the configuration of s.
 func (s site) start(t testing.TB) *proxy {
 	t.Helper()
+	return run(t, s.String(), engine.Options{Loops: max(s.loops, 1), Plain: s.plain}, s.shutdown)
+}
+
+// startText runs an engine with this configuration, which has an entry point "web".
+func startText(t testing.TB, text string, loops int) *proxy {
+	t.Helper()
+	return run(t, text, engine.Options{Loops: loops}, 0)
+}
+
+// run runs an engine. When the test ends the engine is shut down, and must leave no goroutine and no descriptor.
+func run(t testing.TB, text string, o engine.Options, shutdown time.Duration) *proxy {
+	t.Helper()
 	goroutines, descriptors := runtime.NumGoroutine(), countDescriptors(t)
-	c, err := config.Parse("site.yaml", []byte(s.String()), func(string) (string, bool) { return "", false })
-	if err != nil {
-		t.Fatalf("%v\n%s", err, s)
-	}
-	e, err := engine.New(c, engine.Options{Loops: max(s.loops, 1), Plain: s.plain, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	e, err := engine.New(parse(t, text), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +87,7 @@ func (s site) start(t testing.TB) *proxy {
 	p := &proxy{Engine: e, address: e.Addr("web").String()}
 	t.Cleanup(func() {
 		if !p.stopped {
-			p.shutdown(t, s.shutdown)
+			p.shutdown(t, shutdown)
 		}
 		checkLeft(t, "goroutines", goroutines, runtime.NumGoroutine)
 		checkLeft(t, "descriptors", descriptors, func() int { return countDescriptors(t) })
@@ -123,6 +132,7 @@ type backend struct {
 	listener net.Listener
 	address  string
 	accepted chan net.Conn
+	taken    atomic.Int64 // connections that named took
 }
 
 // listen opens a backend until the test ends. It must be opened before the proxy, whose end is to find it open.

@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,104 +13,138 @@ import (
 	"traffic_management/upstream"
 )
 
-// firstLookups is how long starting waits for the addresses of names. A service whose names have none by then answers
-// 503 until they do.
+// firstLookups is how long a start or a reload waits for the addresses of names. A service whose names have none by
+// then answers 503 until they do.
 const firstLookups = 3 * time.Second
 
-// names gives services their servers, and keeps those behind names at the addresses that the names have.
+// names gives services their servers, and keeps those behind names at the addresses that the names have. Over reloads
+// a server keeps its target, with its connections and all that is known of its health.
 type names struct {
-	services []*service // immutable
-	loops    int        // immutable
+	loops    int          // immutable
+	logger   *slog.Logger // immutable
 	resolver *upstream.Resolver
 
-	mu      sync.Mutex
-	targets map[targetKey]*upstream.Target // in use; a server keeps its target while its address stays
+	mu       sync.Mutex
+	services map[string]*service // by name: those in use, also by nothing but exchanges of old configurations
+	targets  map[targetKey]*upstream.Target
 }
 
 // targetKey is what makes a server the same one after a change of others.
 type targetKey struct {
-	service *service
-	server  int
+	service string
+	url     string
+	nth     int // of the servers of this URL
 	addr    netip.Addr
 }
 
-// resolve gives every service its servers and begins to watch the names among them.
-func (e *Engine) resolve(ctx context.Context) *names {
-	n := &names{services: e.snapshot.services, loops: e.options.Loops, targets: map[targetKey]*upstream.Target{}}
+func newNames(loops int, logger *slog.Logger) *names {
+	n := &names{loops: loops, logger: logger, services: map[string]*service{}, targets: map[targetKey]*upstream.Target{}}
 	n.resolver = upstream.NewResolver(upstream.SystemLookup, upstream.SystemSleep, 0, func(host string, addrs []netip.Addr) {
-		e.logger.Info("addresses of a name", "name", host, "addresses", addrs)
+		logger.Info("addresses of a name", "name", host, "addresses", addrs)
 		n.update(host)
 	})
-	var hosts []string
-	for _, v := range n.services {
-		for i := range v.servers {
-			if _, ok := v.servers[i].fixed(); !ok {
-				hosts = append(hosts, v.servers[i].url.Host)
-			}
-		}
-		n.set(v)
-	}
+	return n
+}
+
+// watch finds the addresses of the servers of services that are about to be used. Either use or unwatch follows for each.
+func (n *names) watch(ctx context.Context, services []*service) {
 	ctx, cancel := context.WithTimeout(ctx, firstLookups)
 	defer cancel()
+	var hosts []string
+	for _, v := range services {
+		hosts = append(hosts, v.hosts()...)
+	}
 	n.resolver.Watch(ctx, hosts...)
 	for _, host := range hosts {
 		if addrs, err := n.resolver.Addresses(host); len(addrs) == 0 {
-			e.logger.Warn("a server's name has no address yet", "name", host, "error", err)
+			n.logger.Warn("a server's name has no address yet", "name", host, "error", err)
 		}
 	}
-	return n
+}
+
+func (n *names) unwatch(v *service) { n.resolver.Unwatch(v.hosts()...) }
+
+// use gives a service the settings and servers that it is described with, instead of those before.
+func (n *names) use(v *service) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !reflect.DeepEqual(v.options, v.Options()) {
+		v.SetOptions(v.options)
+	}
+	before := n.services[v.Name]
+	n.services[v.Name] = v
+	n.set(v)
+	if before != nil {
+		n.unwatch(before)
+	}
+}
+
+// forget takes the servers from a service that nothing uses any more.
+func (n *names) forget(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v := n.services[name]
+	delete(n.services, name)
+	n.set(&service{Service: v.Service})
+	n.unwatch(v)
 }
 
 // update follows a change of a name's addresses, on the resolver's goroutine.
 func (n *names) update(host string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, v := range n.services {
-		for i := range v.servers {
-			if v.servers[i].url.Host == host {
-				n.set(v)
-				break
-			}
+		if slices.Contains(v.hosts(), host) {
+			n.set(v)
 		}
 	}
 }
 
-// set gives a service the servers it has now.
+// set gives a service the servers it has now; n.mu is held.
 func (n *names) set(v *service) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	var set []*upstream.Target
+	inUse := map[*upstream.Target]bool{}
+	add := func(s *server, nth int, id string, addr reactor.Addr) {
+		t := n.target(targetKey{v.Name, s.url.String(), nth, addr.TCP.Addr()}, s, id, addr)
+		set = append(set, t)
+		inUse[t] = true
+	}
+	seen := map[string]int{}
 	for i := range v.servers {
 		s := &v.servers[i]
+		url := s.url.String()
+		nth := seen[url]
+		seen[url]++
 		if addr, ok := s.fixed(); ok {
-			set = append(set, n.target(targetKey{v, i, addr.TCP.Addr()}, s.url.String(), addr))
+			add(s, nth, url, addr)
 			continue
 		}
 		addrs, _ := n.resolver.Addresses(s.url.Host)
 		for _, ip := range addrs {
 			addr := reactor.Addr{TCP: netip.AddrPortFrom(ip, s.url.Port)}
-			set = append(set, n.target(targetKey{v, i, ip}, s.url.String()+" "+addr.String(), addr))
+			add(s, nth, url+" "+addr.String(), addr)
 		}
 	}
-	inUse := map[*upstream.Target]bool{}
-	for _, t := range set {
-		inUse[t] = true
-	}
 	for key, t := range n.targets {
-		if key.service == v && !inUse[t] {
+		if key.service == v.Name && !inUse[t] {
 			delete(n.targets, key)
 		}
 	}
-	v.SetTargets(set)
+	if !slices.Equal(set, v.Targets()) {
+		v.SetTargets(set)
+	}
 }
 
-// target returns the target of a server at an address, the same as long as it is in use.
-func (n *names) target(key targetKey, id string, addr reactor.Addr) *upstream.Target {
+// target returns the target of a server at an address, the same as long as it is in use; n.mu is held.
+func (n *names) target(key targetKey, s *server, id string, addr reactor.Addr) *upstream.Target {
 	t := n.targets[key]
 	if t == nil {
-		s := &key.service.servers[key.server]
 		t = upstream.NewTarget(id, addr, s.host(), n.loops)
-		t.SetWeight(s.weight)
 		n.targets[key] = t
 	}
+	t.SetWeight(s.weight)
+	t.SetBackup(s.backup)
+	t.SetDraining(false)
 	return t
 }
 

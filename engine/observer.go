@@ -23,24 +23,14 @@ var errorKinds = func() []string {
 type observer struct {
 	loop     int
 	registry *telemetry.Registry
-	routes   []*telemetry.RouteShard // by exchange.Route.ID
-	services []*telemetry.ServiceShard
+	*tables  // by exchange.Route.ID and exchange.Env.EntryPoint; a reload replaces them
 	noRoute  *telemetry.RouteShard
-	entries  []*telemetry.EntryPointShard // by exchange.Env.EntryPoint
-	log      *telemetry.LogShard          // nil without an access log
+	log      *telemetry.LogShard // nil without an access log; a reload replaces it
 	record   telemetry.Record
 }
 
-func newObserver(loop int, r *telemetry.Registry, s *snapshot, log *telemetry.LogShard) *observer {
-	o := &observer{loop: loop, registry: r, log: log, noRoute: r.Route("", "").Shard(loop)}
-	for _, route := range s.routes {
-		o.routes = append(o.routes, r.Route(route.Name, route.Service.Name).Shard(loop))
-		o.services = append(o.services, r.Service(route.Service.Name).Shard(loop))
-	}
-	for _, e := range s.entryPoints {
-		o.entries = append(o.entries, r.EntryPoint(e.name).Shard(loop))
-	}
-	return o
+func newObserver(loop int, r *telemetry.Registry) *observer {
+	return &observer{loop: loop, registry: r, tables: new(tables), noRoute: r.Route("", "").Shard(loop)}
 }
 
 // Done is the exchange.Observer's.

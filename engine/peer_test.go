@@ -27,12 +27,14 @@ func newPeer(t testing.TB, name string, c net.Conn) *peer {
 // dial opens a client connection to the proxy.
 func (p *proxy) dial(t testing.TB) *peer {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", p.address, patience)
+	c, err := dialAddress(p.address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return newPeer(t, "client", c)
 }
+
+func dialAddress(address string) (net.Conn, error) { return net.DialTimeout("tcp", address, patience) }
 
 // say sends text.
 func (p *peer) say(text string) {

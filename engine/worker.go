@@ -1,10 +1,8 @@
 package engine
 
 import (
-	"fmt"
 	"log/slog"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,67 +16,22 @@ import (
 
 // worker is all that one loop owns. Everything in it belongs to the loop once it runs.
 type worker struct {
-	loop      *reactor.EventLoop
-	pools     *upstream.Pools
-	conns     *frontend.Connections
-	acceptors []*reactor.Acceptor
-	log       *telemetry.LogShard // nil without an access log
-	counts    *telemetry.LoopShard
-	logger    *slog.Logger
+	loop        *reactor.EventLoop
+	pools       *upstream.Pools
+	conns       *frontend.Connections
+	local       *exchange.Local
+	observer    *observer
+	doorkeepers []*doorkeeper        // of the configuration in force
+	generation  *exchange.Generation // that new exchanges belong to; nil before the first configuration
+	counts      *telemetry.LoopShard
+	logger      *slog.Logger
 
 	flushLater reactor.Timer
 	paused     uint64 // of the loop's own counts, how many telemetry knows
 	shed       uint64
 }
 
-// gate keeps one entry point's connections, over all loops, at its limit: above it accepting pauses everywhere and new
-// connections wait in the kernel's queue. Loops that accept at the same moment may each take one more.
-type gate struct {
-	limit int64
-	open  atomic.Int64
-	all   []*doorkeeper
-}
-
-// doorkeeper is a gate's part of one loop.
-type doorkeeper struct {
-	*gate
-	loop     reactor.Loop
-	acceptor *reactor.Acceptor
-}
-
-func (d *doorkeeper) entered() {
-	if d.limit > 0 && d.open.Add(1) >= d.limit {
-		d.tellAll()
-	}
-}
-
-func (d *doorkeeper) left() {
-	if d.limit > 0 && d.open.Add(-1) == d.limit-1 {
-		d.tellAll()
-	}
-}
-
-// tellAll makes every loop look, this one at once.
-func (d *doorkeeper) tellAll() {
-	for _, other := range d.all {
-		if other == d {
-			d.look()
-		} else {
-			other.loop.Post(other.look)
-		}
-	}
-}
-
-// look accepts or not by what is true now: what loops tell each other may arrive in another order than it happened.
-func (d *doorkeeper) look() {
-	if d.open.Load() >= d.limit {
-		d.acceptor.Pause()
-	} else {
-		d.acceptor.Resume()
-	}
-}
-
-// newWorker makes the worker of one loop; its entry points are added by listen.
+// newWorker makes the worker of one loop. It serves nothing before it adopts a configuration.
 func (e *Engine) newWorker(index int, d *reactor.Descriptors) (*worker, error) {
 	w := &worker{conns: frontend.NewConnections(), logger: e.logger, counts: e.registry.Loop(index)}
 	var err error
@@ -93,45 +46,58 @@ func (e *Engine) newWorker(index int, d *reactor.Descriptors) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.accessLog != nil {
-		w.log = e.accessLog.Shard(index)
-		w.flushLater.Fire = func() {} // that there is a turn is enough: it ends with flushLog
-		w.loop.OnTurnEnd(w.flushLog)
-	}
-	o := newObserver(index, e.registry, e.snapshot, w.log)
-	w.pools = upstream.NewPools(w.loop, e.group, e.seed, o.meter)
-	local := exchange.NewLocal(w.loop, w.pools, o, e.seed)
-	for i, ep := range e.snapshot.entryPoints {
-		if err := w.listen(local, ep, o.entries[i], e.listeners[i], e.gates[i]); err != nil {
-			return nil, err
-		}
-	}
+	w.flushLater.Fire = func() {} // that there is a turn is enough: it ends with flushLog
+	w.loop.OnTurnEnd(w.flushLog)
+	w.observer = newObserver(index, e.registry)
+	w.pools = upstream.NewPools(w.loop, e.group, e.seed, w.observer.meter)
+	w.local = exchange.NewLocal(w.loop, w.pools, w.observer, e.seed)
 	return w, nil
 }
 
-// listen makes the loop accept the connections of one entry point.
-func (w *worker) listen(local *exchange.Local, ep *entryPoint, shard *telemetry.EntryPointShard, l *reactor.Listener,
-	g *gate) error {
-	d := &doorkeeper{gate: g, loop: w.loop}
-	g.all = append(g.all, d)
-	entry := &frontend.EntryPoint{
-		Local:    local,
-		Conns:    w.conns,
-		Meter:    entryMeter{shard},
-		OnClosed: d.left,
-		Env:      ep.env,
-		Settings: ep.settings,
+// adoption is what one loop has to do for a configuration to come into force.
+type adoption struct {
+	tables *tables
+	log    *telemetry.LogShard // nil without an access log
+	doors  []*door             // by entry point of the snapshot
+	from   *snapshot
+	leave  []*door // that clients are to come through no more
+	grace  time.Duration
+	over   func() // called when no exchange runs any more with the configuration before
+}
+
+// adopt makes a configuration the one that new requests run with.
+func (w *worker) adopt(a *adoption) {
+	w.observer.tables = a.tables
+	if w.observer.log != a.log {
+		if w.observer.log != nil {
+			w.observer.log.Drain()
+		}
+		w.observer.log = a.log
 	}
-	var err error
-	d.acceptor, err = w.loop.AddListener(l.Socket(w.loop.Index()), func(c reactor.Conn) reactor.Sink {
-		d.entered()
-		return entry.Accept(c)
-	})
-	if err != nil {
-		return fmt.Errorf("entry point %s: %w", ep.name, err)
+	before := w.generation
+	w.generation = new(exchange.Generation)
+	w.doorkeepers = w.doorkeepers[:0]
+	for i, ep := range a.from.entryPoints {
+		k := a.doors[i].keepers[w.loop.Index()]
+		env := *ep.env
+		env.Generation = w.generation
+		k.entry.Env, k.entry.Settings = &env, ep.settings
+		k.entry.Meter = entryMeter{a.tables.entries[env.EntryPoint]}
+		if k.acceptors == nil {
+			k.accept()
+		}
+		k.look()
+		w.doorkeepers = append(w.doorkeepers, k)
 	}
-	w.acceptors = append(w.acceptors, d.acceptor)
-	return nil
+	for _, d := range a.leave {
+		d.keepers[w.loop.Index()].leave(a.grace)
+	}
+	for _, v := range a.from.services {
+		w.pools.Adopt(v.Service)
+	}
+	if before != nil {
+		before.Retire(a.over)
+	}
 }
 
 // run runs the loop until it is shut down. With pin it stays on the core of this number.
@@ -147,8 +113,8 @@ func (w *worker) run(pin int) {
 	if err := w.loop.Run(); err != nil {
 		w.logger.Error("a loop ended", "loop", w.loop.Index(), "error", err)
 	}
-	if w.log != nil {
-		w.log.Drain()
+	if log := w.observer.log; log != nil {
+		log.Drain()
 	}
 }
 
@@ -156,8 +122,8 @@ func (w *worker) run(pin int) {
 // connections to servers are kept: each client may send one more request.
 func (w *worker) drain(plan frontend.DrainPlan, done func()) {
 	w.loop.Post(func() {
-		for _, a := range w.acceptors {
-			a.Close()
+		for _, k := range w.doorkeepers {
+			k.close()
 		}
 		w.conns.Drain(w.loop, plan, func() {
 			w.pools.Close()
@@ -167,7 +133,7 @@ func (w *worker) drain(plan frontend.DrainPlan, done func()) {
 }
 
 func (w *worker) flushLog() {
-	if w.log.Flush(time.Duration(w.loop.Now())) && !w.flushLater.Armed() {
+	if log := w.observer.log; log != nil && log.Flush(time.Duration(w.loop.Now())) && !w.flushLater.Armed() {
 		w.loop.Arm(&w.flushLater, telemetry.FlushEvery)
 	}
 }

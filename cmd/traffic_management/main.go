@@ -117,11 +117,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // serve runs the proxy until a signal ends it.
 func serve(f *flags, c *config.Config, stderr io.Writer) int {
-	logger, level := telemetry.NewLogger(stderr, string(c.Log.Level), string(c.Log.Format))
-	if f.debug {
-		level.Set(slog.LevelDebug)
-	}
-	e, err := engine.New(c, engine.Options{Loops: f.loops, Pin: f.pin, Plain: f.plain, Version: version, Logger: logger})
+	logger, log := telemetry.NewLogger(stderr, string(c.Log.Level), string(c.Log.Format))
+	e, err := engine.New(c, engine.Options{Loops: f.loops, Pin: f.pin, Plain: f.plain, Version: version, Logger: logger,
+		File: f.file, SetLog: func(c config.Log) {
+			if f.debug {
+				c.Level = config.LogDebug
+			}
+			log.Set(string(c.Level), string(c.Format))
+		}})
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitFailed
@@ -139,8 +142,10 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 			if err := e.ReopenLogs(); err != nil {
 				logger.Error("log files were not reopened", "error", err)
 			}
-		case syscall.SIGHUP, syscall.SIGUSR2:
-			logger.Warn("reload and upgrade are not supported by this version; nothing changes", "signal", s.String())
+		case syscall.SIGHUP:
+			go func() { _ = e.ReloadFile() }() // which logs what came of it
+		case syscall.SIGUSR2:
+			logger.Warn("an upgrade is not supported by this version; nothing changes", "signal", s.String())
 		case syscall.SIGQUIT:
 			logger.Info("stopping now")
 			stopped, cancel := context.WithCancel(context.Background())
@@ -148,7 +153,7 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 			_ = e.Shutdown(stopped)
 			return exitOK
 		default:
-			drain(e, c.Shutdown.DrainTimeout, signals, logger)
+			drain(e, e.Config().Shutdown.DrainTimeout, signals, logger)
 			return exitOK
 		}
 	}

@@ -30,14 +30,18 @@ type Env struct {
 	Alias      AliasPolicy
 	MaxBody    int64    // of request content in bytes; 0: no limit
 	Upgrades   []string // names of the protocols that a request may ask for, in lower case
-	EntryPoint int      // position among the snapshot's entry points, for tables kept by the observer
+	EntryPoint int      // number of the entry point, for tables kept by the observer
+
+	// Generation is the loop's count of exchanges with this configuration: with it an Env belongs to one loop. nil
+	// when nobody counts.
+	Generation *Generation
 }
 
 // Route is where a router leads. It is immutable.
 type Route struct {
 	Name    string
 	Service *upstream.Service
-	ID      int                      // position in the snapshot's routes, for tables kept by the observer
+	ID      int                      // number of the route, for tables kept by the observer
 	Retry   *RetryPolicy             // nil: one more try when no server can have acted on the first
 	Breaker *upstream.ServiceBreaker // nil: none
 }
@@ -121,6 +125,9 @@ func (l *Local) Begin(env *Env, c Client, peer *Peer) *Exchange {
 		x.finished, x.timer.Fire = x.finish, x.expired
 	}
 	x.env, x.client, x.Peer = env, c, peer
+	if env.Generation != nil {
+		env.Generation.running++
+	}
 	x.Started = l.Loop.Now()
 	return x
 }

@@ -265,7 +265,7 @@ func (x *Exchange) letGo(f flow) {
 // Env is what the exchange was begun with.
 func (x *Exchange) Env() *Env { return x.env }
 
-// EntryPoint is the position of the exchange's entry point in its snapshot.
+// EntryPoint is the number of the exchange's entry point.
 func (x *Exchange) EntryPoint() int { return x.env.EntryPoint }
 
 // Target is the server that answered, or was tried last; nil when there was none.

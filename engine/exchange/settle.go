@@ -84,6 +84,9 @@ func (x *Exchange) finish() {
 const keepBytes = 32 << 10
 
 func (x *Exchange) recycle() {
+	if g := x.env.Generation; g != nil {
+		g.leave()
+	}
 	x.RequestHead.Reset()
 	x.Peer, x.Route, x.env, x.client, x.target, x.Err, x.lost = nil, nil, nil, nil, nil, nil, nil
 	x.Status, x.BytesIn, x.BytesOut, x.Retries, x.RetriesRefused, x.RequestID = 0, 0, 0, 0, 0, nil

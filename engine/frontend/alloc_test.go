@@ -84,9 +84,7 @@ func proxy(t *testing.T, addr net.Addr, configure ...func(*exchange.Route)) stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := loop.AddListener(listener.Socket(0), entry.Accept); err != nil {
-		t.Fatal(err)
-	}
+	loop.AddListener(listener.Sockets(0)[0], entry.Accept)
 	ended := make(chan error, 1)
 	go func() { ended <- loop.Run() }()
 	t.Cleanup(func() {

@@ -34,11 +34,11 @@ type EntryPoint struct {
 	// Immutable:
 	Local *exchange.Local
 	Conns *Connections
-	Meter Meter
 	// OnClosed, when set, is called after a connection closed.
 	OnClosed func()
 
 	// Owned by the loop; a reload replaces them.
+	Meter    Meter // a connection keeps the one it was accepted with
 	Env      *exchange.Env
 	Settings *Settings
 
@@ -47,11 +47,12 @@ type EntryPoint struct {
 
 // Accept takes a new client connection.
 func (e *EntryPoint) Accept(conn reactor.Conn) reactor.Sink {
-	c := &H1{entry: e, conn: conn, peer: exchange.NewPeer(conn.Peer(), conn.Local()), accepted: e.Local.Loop.Now()}
+	c := &H1{entry: e, conn: conn, meter: e.Meter, peer: exchange.NewPeer(conn.Peer(), conn.Local()),
+		accepted: e.Local.Loop.Now()}
 	c.readTimer.Fire = c.readExpired
 	c.writeTimer.Fire = c.writeExpired
 	e.Conns.fresh.add(c)
-	e.Meter.Accepted()
+	c.meter.Accepted()
 	e.Local.Loop.Arm(&c.readTimer, min(freshTime, e.Settings.HeaderTimeout))
 	return c
 }

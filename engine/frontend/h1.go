@@ -55,6 +55,7 @@ type H1 struct {
 	// Immutable:
 	entry    *EntryPoint
 	conn     reactor.Conn
+	meter    Meter
 	peer     exchange.Peer
 	accepted reactor.Instant
 
@@ -366,7 +367,7 @@ func (c *H1) gone() {
 	c.phase = phaseClosed
 	c.entry.Local.Loop.Stop(&c.readTimer)
 	c.entry.Local.Loop.Stop(&c.writeTimer)
-	c.entry.Meter.Closed()
+	c.meter.Closed()
 	if c.entry.OnClosed != nil {
 		c.entry.OnClosed()
 	}

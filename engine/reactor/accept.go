@@ -1,7 +1,6 @@
 package reactor
 
 import (
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,19 +35,17 @@ type Acceptor struct {
 	retry  Timer
 }
 
-// AddListener takes connections from a listening socket (Listener.Socket), which stays the caller's. accept is called
-// for each and returns who hears it; it may close the connection and return nil.
-func (l *EventLoop) AddListener(fd int, accept func(Conn) Sink) (*Acceptor, error) {
-	var name unix.RawSockaddrAny
-	if errno := nameOf(unix.SYS_GETSOCKNAME, int32(fd), &name); errno != 0 {
-		return nil, fmt.Errorf("reactor: listening socket: %w", errno)
-	}
-	a := &Acceptor{loop: l, fd: int32(fd), place: -1, accept: accept, watch: watchAccept}
-	if name.Addr.Family == unix.AF_UNIX {
+// AddListener takes connections from a listening socket (Listener.Sockets), which stays the caller's. accept is called
+// for each and returns who hears it; it may close the connection and return nil. On the loop, or before Run. When the
+// kernel has no memory to watch one more socket it is asked again until it has.
+func (l *EventLoop) AddListener(s Socket, accept func(Conn) Sink) *Acceptor {
+	a := &Acceptor{loop: l, fd: int32(s.FD), place: -1, accept: accept, watch: watchAccept}
+	if s.Shared {
 		a.watch = watchShared
 	}
 	a.retry.Fire = a.resume
-	return a, a.begin()
+	a.resume()
+	return a
 }
 
 // Pause leaves new connections in the kernel's queue until Resume.
@@ -67,6 +64,18 @@ func (a *Acceptor) Resume() {
 
 // Close accepts no more. The listening socket stays open.
 func (a *Acceptor) Close() { a.rest(acceptClosed) }
+
+// Finish takes the connections that wait in the kernel's queue, as far as there is room for them, and accepts no more:
+// for a listening socket that nobody will watch after this.
+func (a *Acceptor) Finish() {
+	d := a.loop.config.Descriptors
+	for range backlog {
+		if a.state != acceptRunning || !d.take(d.forAccept) || !a.acceptOne() {
+			break
+		}
+	}
+	a.Close()
+}
 
 func (a *Acceptor) stop() { a.Close() }
 

@@ -33,7 +33,7 @@ func TestListenSharesOnePort(t *testing.T) {
 func TestUnixListenerIsShared(t *testing.T) {
 	loops := []*EventLoop{startLoop(t, Config{}), startLoop(t, Config{Index: 1})}
 	listener, _ := serve(t, "unix:"+socketPath(t), acceptEcho, loops...)
-	if listener.Socket(0) != listener.Socket(1) {
+	if listener.Sockets(0)[0] != listener.Sockets(1)[0] {
 		t.Error("two sockets")
 	}
 	for range 50 {

@@ -228,10 +228,7 @@ func serve(t testing.TB, addr string, accept func(*EventLoop, Conn) Sink, loops 
 	var acceptors []*Acceptor
 	for i, l := range loops {
 		on(t, l, func() {
-			a, err := l.AddListener(listener.Socket(i), func(c Conn) Sink { return accept(l, c) })
-			if err != nil {
-				t.Error(err)
-			}
+			a := l.AddListener(listener.Sockets(i)[0], func(c Conn) Sink { return accept(l, c) })
 			acceptors = append(acceptors, a)
 		})
 	}

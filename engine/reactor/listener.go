@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,20 +21,29 @@ const backlog = 4096
 // the loops, and one that all share for a unix socket. Immutable; its sockets are watched by loops (AddListener) and
 // closed by Close, after every Acceptor of them was closed or its loop has stopped.
 type Listener struct {
-	addr Addr
-	fds  []int
+	addr   Addr
+	loops  int
+	shared bool
+	fds    []int
+}
+
+// Socket is a listening socket as one loop watches it.
+type Socket struct {
+	FD     int
+	Shared bool // other loops watch it too
 }
 
 // Listen opens listening sockets for this many loops. addr is "host:port", ":port" (IPv4 and IPv6), "[v6]:port" or
 // "unix:/path"; port 0 chooses a free one, the same for all loops. A unix socket nobody listens on any more is
-// replaced.
-func Listen(addr string, loops int) (*Listener, error) {
-	l := new(Listener)
+// replaced. Another process at the address is an error, and so is another listener of this one unless it is among ours:
+// then the two may overlap, as ":80" and "127.0.0.1:80" do.
+func Listen(addr string, loops int, ours ...*Listener) (*Listener, error) {
+	l := &Listener{loops: loops}
 	var err error
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		err = l.listenUnix(path)
 	} else {
-		err = l.listenTCP(addr, loops)
+		err = l.listenTCP(addr, ours)
 	}
 	if err != nil {
 		l.closeSockets()
@@ -45,8 +55,15 @@ func Listen(addr string, loops int) (*Listener, error) {
 // Addr is where the listener can be dialled; with the port that was chosen.
 func (l *Listener) Addr() Addr { return l.addr }
 
-// Socket is the listening socket for the loop of this index.
-func (l *Listener) Socket(loop int) int { return l.fds[loop%len(l.fds)] }
+// Sockets are those that the loop of this index is to watch.
+func (l *Listener) Sockets(loop int) (sockets []Socket) {
+	for i, fd := range l.fds {
+		if l.shared || i%l.loops == loop {
+			sockets = append(sockets, Socket{fd, l.shared})
+		}
+	}
+	return sockets
+}
 
 // Close closes the listening sockets; connections they still queue are reset. A unix socket's path is removed.
 func (l *Listener) Close() {
@@ -88,15 +105,18 @@ func (l *Listener) open(at unix.Sockaddr, family int, options ...[3]int) error {
 	return nil
 }
 
-func (l *Listener) listenTCP(addr string, loops int) error {
+func (l *Listener) listenTCP(addr string, ours []*Listener) error {
 	at, err := resolve(addr)
 	if err != nil {
 		return err
 	}
-	if err := l.claim(at); err != nil {
-		return err
+	onOurPort := func(o *Listener) bool { return o.addr.TCP.Port() == at.Port() }
+	if !slices.ContainsFunc(ours, onOurPort) {
+		if err := claim(at); err != nil {
+			return err
+		}
 	}
-	for range loops {
+	for range l.loops {
 		err := l.openTCP(at)
 		if errors.Is(err, unix.EAFNOSUPPORT) && at.Addr() == netip.IPv6Unspecified() {
 			at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()) // a host without IPv6
@@ -117,7 +137,7 @@ func (l *Listener) listenTCP(addr string, loops int) error {
 
 // claim fails when another process listens at the address: with SO_REUSEPORT the kernel would share its connections
 // between the two, to the surprise of who started a second one.
-func (l *Listener) claim(at netip.AddrPort) error {
+func claim(at netip.AddrPort) error {
 	if at.Port() == 0 {
 		return nil
 	}
@@ -190,7 +210,7 @@ func (l *Listener) listenUnix(path string) error {
 	if err != nil {
 		return err
 	}
-	l.addr.Path = path
+	l.addr.Path, l.shared = path, true
 	return nil
 }
 

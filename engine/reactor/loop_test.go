@@ -210,7 +210,7 @@ func TestShutdownClosesEverything(t *testing.T) {
 			l.Dial(listener.Addr(), &sink{closed: func(err error) { heard <- err }}) // too late
 		}
 	}
-	on(t, l, func() { l.AddListener(listener.Socket(0), func(Conn) Sink { return new(sink) }) })
+	on(t, l, func() { l.AddListener(listener.Sockets(0)[0], func(Conn) Sink { return new(sink) }) })
 	out, fd := tcpPair(t)
 	attach(t, l, fd, hear)
 	on(t, l, func() {

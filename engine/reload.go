@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"traffic_management/config"
+	"traffic_management/telemetry"
+)
+
+// change is a configuration on its way into force. Everything that it needs is open, and nothing that is in force was
+// touched, so that it can still be given up; from commit on nothing can go wrong.
+//
+//	prepare: compile, find doors by address or open them, open log and metrics
+//	         watch the names of servers
+//	commit:  servers and options of services ─▶ post each loop its adoption, wait for all
+//	         close what is left over; generations follows what still runs with the configuration before
+type change struct {
+	next    *state
+	catalog *catalog
+	opened  []*door // that were not there before
+	leave   []*door // that the configuration has no use for
+}
+
+// errNotServing is the answer to a reload of an engine that has not started or is ending.
+var errNotServing = errors.New("the proxy is not serving, or is ending")
+
+// ReloadFile reads the configuration file anew and brings it into force, as Reload does. What came of it is logged and
+// counted; the error is the log's.
+func (e *Engine) ReloadFile() error {
+	c, err := config.Load(e.options.File, os.LookupEnv)
+	if err != nil {
+		e.registry.ConfigLoaded(false, time.Now())
+	} else {
+		err = e.Reload(c)
+	}
+	if err != nil {
+		for _, one := range separate(err) {
+			e.logger.Error("the configuration was not loaded, the one before stays in force", "error", one)
+		}
+	}
+	return err
+}
+
+// separate splits a list of errors, so that each has a line of the log.
+func separate(err error) []error {
+	var list config.Errors
+	if !errors.As(err, &list) {
+		return []error{err}
+	}
+	all := make([]error, len(list))
+	for i := range list {
+		all[i] = list[i]
+	}
+	return all
+}
+
+// Reload brings another configuration into force: when it returns every new request is its. Exchanges that run go on as
+// they began, and no socket is touched but those of addresses that came or went. On an error, of config.Errors where
+// something in the configuration is its cause, nothing has changed.
+func (e *Engine) Reload(c *config.Config) error {
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	if e.stage != stageServing {
+		return errNotServing
+	}
+	ch, err := e.prepare(c)
+	if err != nil {
+		e.registry.ConfigLoaded(false, time.Now())
+		return err
+	}
+	e.names.watch(e.ctx, ch.next.snapshot.services)
+	e.commit(ch)
+	e.registry.ConfigLoaded(true, ch.next.loadedAt)
+	e.logger.Info("configuration loaded", "generation", ch.next.generation, "old_in_use", e.OldSnapshots())
+	return nil
+}
+
+// prepare compiles a configuration and opens what it needs and is not there.
+func (e *Engine) prepare(c *config.Config) (*change, error) {
+	ch := &change{next: &state{config: c}, catalog: e.catalog.clone()}
+	var err error
+	if ch.next.snapshot, err = build(c, ch.catalog); err == nil {
+		err = e.openFor(ch)
+	}
+	if err != nil {
+		e.abandon(ch)
+		return nil, err
+	}
+	return ch, nil
+}
+
+// openFor opens what a compiled configuration names, as far as it is not open already.
+func (e *Engine) openFor(ch *change) error {
+	now, next, c := e.current(), ch.next, ch.next.config
+	if now == nil {
+		now = &state{config: new(config.Config)}
+	}
+	ch.match(now.doors)
+	for i, ep := range next.snapshot.entryPoints {
+		if next.doors[i] != nil {
+			continue
+		}
+		d, err := openDoor(ep, e.workers, slices.Concat(now.doors, ch.opened))
+		if err != nil {
+			return at(c, "entrypoints."+ep.name+".address", err)
+		}
+		next.doors[i] = d
+		ch.opened = append(ch.opened, d)
+	}
+	if a := c.AccessLog; a != nil {
+		next.accessLog = now.accessLog
+		if !sameLog(a, now.config.AccessLog) {
+			log, err := telemetry.OpenAccessLog(a.File, e.options.Loops, telemetry.AccessLogOptions{
+				Fields: a.Fields, Sample: a.Sample, Seed: e.seed, Counts: e.registry.AccessLog()})
+			if err != nil {
+				return at(c, "access_log.file", err)
+			}
+			next.accessLog = log
+		}
+	}
+	if m := c.Metrics; m != nil {
+		next.metrics = now.metrics
+		if now.metrics == nil || now.metrics.address != m.Address {
+			w, err := openWeb(m.Address)
+			if err != nil {
+				return at(c, "metrics.address", err)
+			}
+			next.metrics = w
+		}
+	}
+	return nil
+}
+
+func sameLog(a, b *config.AccessLog) bool {
+	return b != nil && a.File == b.File && a.Sample == b.Sample && maps.Equal(a.Fields, b.Fields)
+}
+
+// match gives entry points the doors that are open at their addresses, first those of the same name, and leaves what is
+// not used. A port of 0 is one address however often it is listened on.
+func (ch *change) match(doors []*door) {
+	entryPoints := ch.next.snapshot.entryPoints
+	ch.next.doors = make([]*door, len(entryPoints))
+	ch.leave = slices.Clone(doors)
+	for _, sameName := range []bool{true, false} {
+		for i, ep := range entryPoints {
+			at := slices.IndexFunc(ch.leave, func(d *door) bool {
+				return d.address == ep.address && (d.name == ep.name || !sameName)
+			})
+			if ch.next.doors[i] == nil && at >= 0 {
+				ch.next.doors[i] = ch.leave[at]
+				ch.leave = slices.Delete(ch.leave, at, at+1)
+			}
+		}
+	}
+}
+
+// abandon closes what was opened for a configuration that does not come into force.
+func (e *Engine) abandon(ch *change) {
+	for _, d := range ch.opened {
+		d.listener.Close()
+	}
+	now := e.current()
+	if now == nil {
+		now = new(state)
+	}
+	if log := ch.next.accessLog; log != now.accessLog {
+		e.closeLog(log)
+	}
+	if m := ch.next.metrics; m != nil && m != now.metrics {
+		m.close()
+	}
+}
+
+// commit brings a change into force; the names of its servers are watched.
+func (e *Engine) commit(ch *change) {
+	before, next := e.current(), ch.next
+	e.catalog = ch.catalog
+	for _, v := range next.snapshot.services {
+		e.names.use(v)
+	}
+	if before != nil {
+		next.generation = before.generation
+	}
+	next.generation++
+	for i, ep := range next.snapshot.entryPoints {
+		next.doors[i].name = ep.name
+		next.doors[i].limit.Store(int64(ep.maxConnections))
+	}
+	if e.options.SetLog != nil {
+		e.options.SetLog(next.config.Log)
+	}
+	e.adopt(ch, e.old.add(before, len(e.workers)))
+	next.loadedAt = time.Now()
+	e.state.Store(next)
+	e.replaceShared(before, next)
+	for _, d := range ch.leave {
+		d.listener.Close()
+	}
+	for _, d := range ch.opened {
+		e.logger.Info("listening", "entrypoint", d.name, "address", d.listener.Addr().String(),
+			"loops", e.options.Loops, "io_uring", e.batches)
+	}
+	for _, text := range next.snapshot.conflicts {
+		if before == nil || !slices.Contains(before.snapshot.conflicts, text) {
+			e.logger.Warn(text)
+		}
+	}
+}
+
+// adopt makes every loop take a change over and waits until all have. over is told by each loop that nothing runs there
+// any more with the configuration before.
+func (e *Engine) adopt(ch *change, over func()) {
+	var adopted sync.WaitGroup
+	for i, w := range e.workers {
+		a := &adoption{tables: ch.catalog.tables(i, e.registry), doors: ch.next.doors, from: ch.next.snapshot,
+			leave: ch.leave, grace: idleGrace, over: over}
+		if log := ch.next.accessLog; log != nil {
+			a.log = log.Shard(i)
+		}
+		adopted.Add(1)
+		if !w.loop.Post(func() { defer adopted.Done(); w.adopt(a) }) {
+			adopted.Done()
+		}
+	}
+	adopted.Wait()
+}
+
+// replaceShared begins to serve and closes what loops have no part in, or have let go of.
+func (e *Engine) replaceShared(before, next *state) {
+	if before == nil {
+		before = new(state)
+	}
+	if m := next.metrics; m != before.metrics {
+		if m != nil {
+			mux := http.NewServeMux()
+			mux.Handle("/metrics", e.registry.Handler())
+			m.serve("metrics", mux, e.logger, &e.running)
+		}
+		if before.metrics != nil {
+			before.metrics.close()
+		}
+	}
+	if next.accessLog != before.accessLog {
+		e.closeLog(before.accessLog)
+	}
+}

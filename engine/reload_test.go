@@ -1,0 +1,242 @@
+package engine_test
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+
+	"traffic_management/config"
+)
+
+// parse loads a configuration.
+func parse(t testing.TB, text string) *config.Config {
+	t.Helper()
+	c, err := config.Parse("site.yaml", []byte(text), func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return c
+}
+
+// reload brings a configuration into force that must be good.
+func (p *proxy) reload(t testing.TB, text fmt.Stringer) {
+	t.Helper()
+	if err := p.Reload(parse(t, text.String())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// text is a configuration as it is written.
+type text string
+
+func (s text) String() string { return string(s) }
+
+// at is the same proxy through another entry point.
+func (p *proxy) at(t testing.TB, entryPoint string) *proxy {
+	t.Helper()
+	address := p.Addr(entryPoint).String()
+	if strings.HasPrefix(address, "invalid") {
+		t.Fatalf("there is no entry point %s", entryPoint)
+	}
+	return &proxy{Engine: p.Engine, address: address}
+}
+
+// named is a server that answers everything with its name, and its connections.
+func named(t testing.TB, name string) *backend {
+	b := listen(t)
+	go func() {
+		for c := range b.accepted {
+			b.taken.Add(1)
+			go func() {
+				defer c.Close()
+				buf := make([]byte, 4096)
+				head := ""
+				for {
+					n, err := c.Read(buf)
+					if err != nil {
+						return
+					}
+					if head += string(buf[:n]); strings.HasSuffix(head, "\r\n\r\n") {
+						head = ""
+						fmt.Fprint(c, response(name))
+					}
+				}
+			}()
+		}
+	}()
+	return b
+}
+
+// expect sends a request and checks the answer's status and content.
+func (p *peer) expect(path string, status int, content string) {
+	p.t.Helper()
+	p.say("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+	head, got := p.response()
+	if want := fmt.Sprintf("HTTP/1.1 %d %s\r\n", status, http.StatusText(status)); !strings.HasPrefix(head, want) ||
+		content != "" && got != content {
+		p.t.Fatalf("%s\n%s%s\nwant %d %s", path, quoteLines(head), quoteLines(got), status, content)
+	}
+}
+
+// TestReloadRouting changes routers and services; a connection that stays open sees each change with its next request.
+func TestReloadRouting(t *testing.T) {
+	one, two := named(t, "one"), named(t, "two")
+	entry := "entrypoints: {web: {address: '127.0.0.1:0'}}\n"
+	services := fmt.Sprintf("services: {one: {servers: [{url: 'http://%s'}]}, two: {servers: [{url: 'http://%s'}]}}\n",
+		one.address, two.address)
+	p := startText(t, entry+services+"routers: {a: {rule: PathPrefix(`/`), service: one}}\n", 2)
+	client := p.dial(t)
+	client.expect("/", 200, "one")
+
+	p.reload(t, text(entry+services+"routers: {a: {rule: PathPrefix(`/`), service: two}}\n"))
+	client.expect("/", 200, "two")
+	p.reload(t, text(entry+services+"routers: {a: {rule: PathPrefix(`/`), service: one}, b: {rule: PathPrefix(`/b`), service: two}}\n"))
+	client.expect("/", 200, "one")
+	client.expect("/b", 200, "two")
+	p.reload(t, text(entry+fmt.Sprintf("services: {two: {servers: [{url: 'http://%s'}]}}\n", two.address)+
+		"routers: {b: {rule: PathPrefix(`/b`), service: two}}\n"))
+	client.expect("/", 404, "")
+	client.expect("/b", 200, "two")
+	p.reload(t, text(entry+fmt.Sprintf("services: {two: {servers: [{url: 'http://%s'}]}}\n", one.address)+
+		"routers: {b: {rule: PathPrefix(`/b`), service: two}}\n"))
+	client.expect("/b", 200, "one")
+}
+
+// TestReloadEntryPoints adds, renames and removes entry points. Those who came through one that goes are still answered,
+// for the last time.
+func TestReloadEntryPoints(t *testing.T) {
+	one := named(t, "one")
+	rest := fmt.Sprintf("services: {one: {servers: [{url: 'http://%s'}]}}\nrouters: {a: {rule: PathPrefix(`/`), service: one}}\n",
+		one.address)
+	with := func(entryPoints string) text { return text("entrypoints: {" + entryPoints + "}\n" + rest) }
+	p := startText(t, with("web: {address: '127.0.0.1:0'}").String(), 2)
+	web := p.dial(t)
+	web.expect("/", 200, "one")
+
+	p.reload(t, with("web: {address: '127.0.0.1:0'}, more: {address: '[::1]:0'}"))
+	more := p.at(t, "more").dial(t)
+	more.expect("/", 200, "one")
+	if p.Addr("web").String() != p.address {
+		t.Error("an entry point that stays has another address")
+	}
+	p.reload(t, with("renamed: {address: '127.0.0.1:0'}, more: {address: '[::1]:0'}"))
+	web.expect("/", 200, "one")
+	if p.Addr("renamed").String() != p.address || p.Addr("web").TCP.IsValid() {
+		t.Error("an entry point that was renamed does not keep its address")
+	}
+	gone := p.at(t, "more")
+	late := gone.dial(t)
+	p.reload(t, with("renamed: {address: '127.0.0.1:0'}"))
+	for _, c := range []*peer{more, late} {
+		c.say(get)
+		c.hear("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\none")
+		c.hearEnd()
+	}
+	if c, err := dialAddress(gone.address); err == nil {
+		c.Close()
+		t.Error("an address that no entry point has is still listened on")
+	}
+	web.expect("/", 200, "one")
+}
+
+// TestReloadRefused tries configurations that are wrong in different ways; nothing of them comes into force.
+func TestReloadRefused(t *testing.T) {
+	one := named(t, "one")
+	taken := listen(t)
+	format := "entrypoints: {web: {address: '127.0.0.1:0'}, %s}\nservices: {one: {servers: [{url: 'http://" + one.address +
+		"'}]}}\nrouters: {a: {rule: '%s', service: one}}\n%s"
+	good := fmt.Sprintf(format, "", "PathPrefix(`/`)", "")
+	p := startText(t, good, 1)
+	client := p.dial(t)
+	descriptors := countDescriptors(t)
+	for _, c := range []struct{ entry, rule, more, want string }{
+		{"", "PathPrefix(`/`", "", "site.yaml:3:"},
+		{"b: {address: '" + taken.address + "'}", "PathPrefix(`/`)", "", "site.yaml:1:"},
+		{"b: {address: '127.0.0.1:0'}", "PathPrefix(`/`)", "access_log: {file: /no/such/directory/log}\n", "site.yaml:4:"},
+		{"b: {address: '127.0.0.1:0'}", "PathPrefix(`/`)", "access_log: {}\nmetrics: {address: '" + taken.address + "'}\n", "site.yaml:5:"},
+	} {
+		err := p.Reload(parse(t, fmt.Sprintf(format, c.entry, c.rule, c.more)))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: the error is %v, want one at %s", c, err, c.want)
+		}
+		client.expect("/", 200, "one")
+		if p.Addr("b").TCP.IsValid() {
+			t.Errorf("%+v: the entry point listens", c)
+		}
+	}
+	checkLeft(t, "descriptors", descriptors+3, func() int { return countDescriptors(t) }) // of the client and the server
+}
+
+// TestReloadTouchesNoSocket has a download, an upload and a connection between requests live through 20 reloads, and
+// counts what the server sees of them.
+func TestReloadTouchesNoSocket(t *testing.T) {
+	b := listen(t)
+	s := site{servers: []string{b.address}, loops: 1}
+	p := s.start(t)
+	idle, download, upload := p.dial(t), p.dial(t), p.dial(t)
+	download.say("GET /down HTTP/1.1\r\nHost: a\r\n\r\n")
+	down := b.accept(t)
+	down.head()
+	down.say("HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\nab")
+	download.hear("HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\nab")
+	upload.say("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 42\r\n\r\nab")
+	up := b.accept(t)
+	up.head()
+	up.hear("ab")
+	idle.say(get)
+	pooled := b.accept(t)
+	pooled.answer()
+	idle.hear(response("/ "))
+	for i := range 20 {
+		s.http = fmt.Sprintf("max_headers: %d", 50+i)
+		s.service = fmt.Sprintf("timeouts: {request_ms: %d}, load_balancer: {strategy: %s}", 30000+i,
+			[]string{"round_robin", "ewma", "consistent_hash", "least_conn"}[i%4])
+		p.reload(t, s)
+		if n := p.OldSnapshots(); n != 1 {
+			t.Fatalf("%d old configurations are in use after %d reloads, want the one of the running requests", n, i+1)
+		}
+		idle.say(get)
+		pooled.answer()
+		idle.hear(response("/ "))
+		down.say("cd")
+		download.hear("cd")
+		upload.say("cd")
+		up.hear("cd")
+	}
+	up.say(response("up"))
+	upload.hear(response("up"))
+	checkLeft(t, "old configurations", 0, p.OldSnapshots)
+	b.expectNoMore(t)
+}
+
+// TestReloadLeavesNothing reloads 50 times, with all that can change in turn; descriptors and goroutines stay as they are.
+func TestReloadLeavesNothing(t *testing.T) {
+	one, two := named(t, "one"), named(t, "two")
+	dir := t.TempDir()
+	configuration := func(i int) text {
+		return text(fmt.Sprintf("entrypoints: {web: {address: '127.0.0.1:0'}, e%d: {address: 'unix:%s/%d'}}\n"+
+			"services: {s%d: {servers: [{url: 'http://%s'}, {url: 'http://localhost:%s'}]}}\n"+
+			"routers: {r%d: {rule: PathPrefix(`/`), service: s%d}}\n"+
+			"metrics: {address: '127.0.0.1:0'}\naccess_log: {file: %s/log%d}\n",
+			i%2, dir, i, i%3, one.address, two.address[len("127.0.0.1:"):], i, i%3, dir, i%4))
+	}
+	p := startText(t, configuration(0).String(), 2)
+	client := p.dial(t)
+	round := func(i int) {
+		p.reload(t, configuration(i))
+		client.expect("/", 200, "")
+		client.expect("/", 200, "")
+	}
+	for i := range 10 {
+		round(i)
+	}
+	descriptors, goroutines := countDescriptors(t), runtime.NumGoroutine()
+	for i := range 50 {
+		round(i)
+	}
+	checkLeft(t, "descriptors", descriptors+8, func() int { return countDescriptors(t) }) // both ends of pooled connections
+	checkLeft(t, "goroutines", goroutines+4, runtime.NumGoroutine)
+	checkLeft(t, "old configurations", 0, p.OldSnapshots)
+}
