@@ -172,7 +172,7 @@ func newTunnelWorld(t testing.TB, seed uint64) *tunnelWorld {
 func (w *tunnelWorld) newTunnel(name string) *simTunnel {
 	rnd := w.rnd
 	x := &simTunnel{name: name, declined: rnd.IntN(6) == 0}
-	size := func() int { return rnd.IntN([]int{1, 100, 20_000, 200_000}[rnd.IntN(4)]) }
+	size := func() int { return rnd.IntN([]int{1, 100, 5_000, 120_000}[rnd.IntN(4)]) }
 	end := func() ending { return []ending{endsItself, endsItself, endsAfter, endsNever, endsBroken}[rnd.IntN(5)] }
 	head := "GET " + name + " HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
 	x.client = w.newTalker(head, size(), rnd.Uint64(), end())

@@ -262,7 +262,7 @@ func TestTunnelIsObserved(t *testing.T) {
 
 // A side that does not read holds the other one: the proxy keeps little of what that one sends, and loses none of it.
 func TestTunnelHoldsWhoSends(t *testing.T) {
-	const much, kept = 768 << 10, 448 << 10 // with what is under way on both connections
+	const much, kept = 512 << 10, 384 << 10 // with what is under way on both connections
 	for name, sides := range map[string]func(s *scene) (from, to *end){
 		"client reads late": func(s *scene) (from, to *end) { return s.servers[0], &s.client },
 		"server reads late": func(s *scene) (from, to *end) { return &s.client, s.servers[0] },
