@@ -42,6 +42,8 @@ var (
 		Cause: errText("the server cannot be connected to")}
 	errServerLeft = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetrySafe, Status: 503,
 		Cause: errText("the server left the service")}
+	errUnsent = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetrySafe, Status: 502,
+		Cause: errText("the server closed the connection before the request left")}
 	errIdleRace = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryIdle, Status: 502,
 		Cause: errText("the server closed the idle connection")}
 	errClosed = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryUnanswered, Status: 502,
@@ -78,6 +80,7 @@ type h1conn struct {
 	offered []byte           // that protocol
 	interim uint8
 	served  uint32 // requests finished before the present one
+	wrote   int    // bytes of the present request that were given to the connection
 	since   reactor.Instant
 	body    h1.Body // of the response
 	holds   int     // times the receiver holds the response
@@ -138,13 +141,15 @@ func (c *h1conn) replace(a *Attempt) {
 }
 
 // lost is what an end of the connection means for the request it carries: once any of a response came, the server has
-// taken the request up.
+// taken the request up; what was only gathered for the end of the turn it never saw.
 func (c *h1conn) lost(a *Attempt) *codec.Error {
 	switch {
 	case c.recv == partTunnel || c.send == partTunnel:
 		return errTunnelLost
 	case a.answered != 0:
 		return errTruncated
+	case c.conn.Unsent() >= c.wrote:
+		return errUnsent
 	case c.served > 0:
 		return errIdleRace
 	}
@@ -340,7 +345,7 @@ func (c *h1conn) unused() {
 	if c.send != partHead {
 		c.served++
 	}
-	c.send, c.recv, c.interim = partHead, partHead, 0
+	c.send, c.recv, c.interim, c.wrote = partHead, partHead, 0, 0
 	c.pool.put(c)
 }
 
@@ -418,6 +423,7 @@ func (c *h1conn) Head(h *codec.Head, end bool) {
 		return
 	}
 	c.conn.Write(p.out)
+	c.wrote = len(p.out)
 	a.sent = p.loop.Clock()
 	switch {
 	case end:
@@ -443,6 +449,9 @@ func (c *h1conn) Data(b []byte, end bool) {
 	}
 	if v := c.pool.pools.framer.Frame(c.framing, b, end); v != nil {
 		c.conn.Writev(v)
+		for _, part := range v {
+			c.wrote += len(part)
+		}
 	}
 	c.send = partContent
 	if end {
@@ -456,6 +465,7 @@ func (c *h1conn) Trailers(t []codec.Field) {
 		p := c.pool.pools
 		p.out = h1.AppendTrailers(p.out[:0], t)
 		c.conn.Write(p.out)
+		c.wrote += len(p.out)
 	}
 	c.send = partWhole
 }

@@ -133,6 +133,47 @@ func TestIdleRace(t *testing.T) {
 	}
 }
 
+// The server's end comes in the turn in which the request was written: it never left, so that it may be repeated whatever
+// its method.
+func TestEndBeforeTheRequestLeft(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		prepare func(*caller)
+		content string
+		reset   bool
+		want    *codec.Error
+	}{
+		{"no content", func(c *caller) { c.request.Method = codec.MethodPost }, "", false, errUnsent},
+		{"no content, reset", func(c *caller) { c.request.Method = codec.MethodPost }, "", true, errUnsent},
+		{"content to come", streaming(codec.ByLength, 10), "", false, errUnsent},
+		{"some content", streaming(codec.ByLength, 10), "12345", false, errUnsent},
+		{"some chunks, reset", streaming(codec.ByChunks, 0), "12345", true, errUnsent},
+		{"so much that it left at once", streaming(codec.ByLength, 1<<20), strings.Repeat("a", 32<<10), false, errIdleRace},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBed(t, 1, nil)
+			b.answered("first", 0)
+			second := b.openWith("second", c.prepare)
+			second.react = func(event string) {
+				if event == "ready" && c.content != "" {
+					second.stream.Data([]byte(c.content), false)
+				}
+			}
+			if c.reset {
+				b.origins[0].conn.Abort()
+			} else {
+				b.origins[0].conn.Close(false)
+			}
+			second.hears("ready", "failed: "+c.want.Cause.Error())
+			if second.err.Retry != c.want.Retry {
+				t.Fatalf("retry %v, want %v", second.err.Retry, c.want.Retry)
+			}
+			second.release()
+			b.clean()
+		})
+	}
+}
+
 func TestMaxIdle(t *testing.T) {
 	for _, limit := range []int{0, 1, 3} {
 		b := newBed(t, 1, func(o *Options) { o.MaxIdle = limit })

@@ -75,7 +75,13 @@ func newEntry(t *testing.T, loop reactor.Loop, addr reactor.Addr, configure ...f
 
 // proxy runs a real loop in front of the server at addr and returns where it listens.
 func proxy(t *testing.T, addr net.Addr, configure ...func(*exchange.Route)) string {
-	loop, err := reactor.New(reactor.Config{})
+	_, address := proxyOn(t, reactor.Config{}, addr, configure...)
+	return address
+}
+
+func proxyOn(t *testing.T, c reactor.Config, addr net.Addr, configure ...func(*exchange.Route)) (loop *reactor.EventLoop,
+	address string) {
+	loop, err := reactor.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +100,7 @@ func proxy(t *testing.T, addr net.Addr, configure ...func(*exchange.Route)) stri
 		}
 		listener.Close()
 	})
-	return listener.Addr().String()
+	return loop, listener.Addr().String()
 }
 
 // transfer sends message on one socket and reads from the other until what came ends with mark.

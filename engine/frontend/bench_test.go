@@ -61,6 +61,7 @@ func (c *benchConn) Wake()                 {}
 func (c *benchConn) CloseWrite()           {}
 func (c *benchConn) Close(bool)            {}
 func (c *benchConn) Abort()                {}
+func (c *benchConn) Unsent() int           { return 0 }
 func (c *benchConn) Detach() (int, bool)   { return -1, false }
 func (c *benchConn) Peer() netip.AddrPort  { return netip.MustParseAddrPort("127.0.0.1:4000") }
 func (c *benchConn) Local() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:8080") }

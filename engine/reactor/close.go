@@ -156,7 +156,7 @@ func (s *socket) forget() {
 	s.phase = phaseGone
 	s.fd, s.place = -1, -1
 	s.releaseInput()
-	s.out.clear(&l.chunks)
+	s.giveUp()
 	if d := s.departure; d != nil {
 		s.departure = nil
 		l.Stop(&d.timer)

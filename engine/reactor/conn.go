@@ -99,6 +99,8 @@ type socket struct {
 	kept *chunk // memory of in outside OnData
 	out  output
 
+	lost int // output that was given up before the kernel had it
+
 	departure *departure // the time limit of a gentle close
 	fault     syscall.Errno
 	peer      netip.AddrPort
@@ -355,6 +357,8 @@ func (s *socket) Queued() int {
 	}
 	return s.out.size
 }
+
+func (s *socket) Unsent() int { return s.out.size + s.lost }
 
 func (s *socket) Peer() netip.AddrPort { return s.peer }
 

@@ -69,6 +69,9 @@ type Conn interface {
 	// Queued is how many bytes wait to be sent because the peer does not take them; what is only gathered for the end
 	// of the turn does not count.
 	Queued() int
+	// Unsent is how many bytes of what was written the kernel was not given yet, gathered ones too; of a connection that
+	// has ended, how many it never was.
+	Unsent() int
 	// EOF reports whether the peer closed its writing side and everything before that is in In or was consumed.
 	EOF() bool
 	// Hold pauses (true) or resumes (false) reading. Counted: reading goes on when every holder let go. A resumed

@@ -18,15 +18,11 @@ func (s *socket) Write(p []byte) {
 }
 
 func (s *socket) Writev(bufs [][]byte) {
-	if s.phase != phaseOpen || s.fault != 0 {
-		return
-	}
-	total := 0
-	for _, b := range bufs {
-		total += len(b)
-	}
+	total := size(bufs)
 	switch {
 	case total == 0:
+	case s.phase != phaseOpen || s.fault != 0:
+		s.lost += total
 	case s.output != outputReady:
 		s.enqueue(bufs, 0)
 		s.raise()
@@ -37,6 +33,13 @@ func (s *socket) Writev(bufs [][]byte) {
 		s.send(bufs)
 		s.raise()
 	}
+}
+
+func size(bufs [][]byte) (n int) {
+	for _, b := range bufs {
+		n += len(b)
+	}
+	return n
 }
 
 // enqueue copies bufs, without their first skip bytes, behind the queue.
@@ -79,6 +82,7 @@ func (s *socket) send(bufs [][]byte) {
 		n, errno := sendv(s.fd, parts, &l.message)
 		clear(parts) // keep no lent memory alive
 		if errno != 0 && errno != unix.EAGAIN {
+			s.lost += size(bufs) - skip
 			s.refused(errno)
 			return
 		}
@@ -166,7 +170,7 @@ func (s *socket) shut() {
 // refused handles an error of sending: the peer is gone, or reads no more. What it sent before that may still wait in
 // the kernel, such as an early response, so input is read to its end before the sink hears of the failure.
 func (s *socket) refused(errno syscall.Errno) {
-	s.out.clear(&s.loop.chunks)
+	s.giveUp()
 	s.output = outputReady
 	if s.holds > 0 || s.input == inputEnded || !s.phase.hears() {
 		s.fail(os.NewSyscallError("write", errno))
@@ -175,6 +179,12 @@ func (s *socket) refused(errno syscall.Errno) {
 	s.fault = errno
 	s.input = inputEnding
 	s.visitLater()
+}
+
+// giveUp drops what is queued.
+func (s *socket) giveUp() {
+	s.lost += s.out.size
+	s.out.clear(&s.loop.chunks)
 }
 
 func (s *socket) CloseWrite() {

@@ -75,6 +75,67 @@ func TestSmallWritesLeaveTogether(t *testing.T) {
 	}
 }
 
+// TestUnsent follows output from where it is gathered to the kernel, or to where it is given up.
+func TestUnsent(t *testing.T) {
+	l := stepper(t)
+	us, them := unixPair(t)
+	s := &sink{}
+	s.conn = l.Attach(us, s)
+	settleTurns(l)
+	unsent := func(what string, want int) {
+		t.Helper()
+		if n := s.conn.Unsent(); n != want {
+			t.Errorf("%s: %d bytes are unsent, want %d", what, n, want)
+		}
+	}
+	s.conn.Write(make([]byte, 100))
+	unsent("gathered", 100)
+	settleTurns(l)
+	unsent("sent", 0)
+	given := 0
+	for s.conn.Queued() == 0 {
+		s.conn.Write(make([]byte, gatherLimit))
+		given += gatherLimit
+	}
+	unsent("refused in part", s.conn.Queued())
+	taken := 100 + given - s.conn.Queued()
+	if n, err := io.CopyN(io.Discard, outsideOf(t, them), int64(taken)); err != nil {
+		t.Fatal(n, err)
+	}
+	settleTurns(l)
+	unsent("taken", 0)
+}
+
+// TestUnsentToPeerThatIsGone: nothing of what is written after the peer closed reaches the kernel. There are enough
+// connections for one system call to serve all.
+func TestUnsentToPeerThatIsGone(t *testing.T) {
+	l := stepper(t)
+	sinks := make([]*sink, 2*ringWorth)
+	for i := range sinks {
+		us, them := unixPair(t)
+		sinks[i] = &sink{}
+		sinks[i].conn = l.Attach(us, sinks[i])
+		settleTurns(l)
+		sinks[i].conn.Write(make([]byte, 100))
+		unix.Close(them)
+	}
+	l.flush()
+	for i, s := range sinks {
+		unsent := func(when string, want int) {
+			t.Helper()
+			if n := s.conn.Unsent(); n != want {
+				t.Errorf("connection %d, %s: %d bytes are unsent, want %d", i, when, n, want)
+			}
+		}
+		unsent("refused", 100)
+		s.conn.Write(make([]byte, 10))
+		s.conn.Write(make([]byte, gatherLimit))
+		unsent("failing", 110+gatherLimit)
+		s.conn.Abort()
+		unsent("ended", 110+gatherLimit)
+	}
+}
+
 func TestDrainedAtTheLowMark(t *testing.T) {
 	l := startLoop(t, Config{})
 	us, them := unixPair(t)

@@ -114,6 +114,7 @@ func (c *conn) fail(err error) {
 func (c *conn) forget() {
 	c.loop.Stop(&c.timer)
 	c.loop.conns = slices.DeleteFunc(c.loop.conns, func(other *conn) bool { return other == c })
+	c.lost += len(c.out)
 	c.phase, c.sink, c.in, c.out = phaseGone, nil, nil, nil
 	if invariant.Enabled {
 		lent := c.lent // the call that closes the connection may look at it until it returns

@@ -49,6 +49,7 @@ type conn struct {
 	in    []byte // unconsumed
 	lent  []byte // all memory of in, which is overwritten when its loan ends
 	out   []byte // gathered or refused
+	lost  int    // output that was given up before the kernel had it
 	holds int
 
 	phase  phase

@@ -30,6 +30,9 @@ func (c *conn) Write(p []byte) { c.Writev([][]byte{p}) }
 
 func (c *conn) Writev(bufs [][]byte) {
 	if c.phase != phaseOpen {
+		for _, b := range bufs {
+			c.lost += len(b)
+		}
 		return
 	}
 	for _, b := range bufs {
@@ -52,6 +55,8 @@ func (c *conn) Queued() int {
 	}
 	return len(c.out)
 }
+
+func (c *conn) Unsent() int { return len(c.out) + c.lost }
 
 // push hands the queue to the kernel.
 func (c *conn) push() {
