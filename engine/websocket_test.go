@@ -21,6 +21,8 @@ type chat struct {
 	t     *testing.T
 	proxy *proxy
 	ctx   context.Context
+
+	extensions string // agreed on for the last connection dialled
 }
 
 // startChat serves WebSocket connections with talk, through a proxy of this site.
@@ -42,7 +44,7 @@ func startChat(t *testing.T, s site, o *websocket.AcceptOptions, talk func(conte
 	s.servers = []string{server.Listener.Addr().String()}
 	p := s.start(t)
 	t.Cleanup(cancel)
-	return &chat{t, p, ctx}
+	return &chat{t: t, proxy: p, ctx: ctx}
 }
 
 // dial opens a WebSocket connection. raw is the socket below it.
@@ -56,10 +58,11 @@ func (c *chat) dial(o websocket.DialOptions) (conn *websocket.Conn, raw *net.TCP
 		return d, err
 	}}
 	o.HTTPClient = &http.Client{Transport: transport}
-	conn, _, err := websocket.Dial(c.ctx, "ws://"+c.proxy.address+"/chat", &o)
+	conn, response, err := websocket.Dial(c.ctx, "ws://"+c.proxy.address+"/chat", &o)
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	c.extensions = response.Header.Get("Sec-WebSocket-Extensions")
 	c.t.Cleanup(func() { conn.CloseNow() })
 	conn.SetReadLimit(4 << 20)
 	return conn, raw
@@ -99,6 +102,9 @@ func TestWebSocketMessages(t *testing.T) {
 			conn, _ := chat.dial(websocket.DialOptions{Subprotocols: []string{"a", "b"}, CompressionMode: c.compression})
 			if p := conn.Subprotocol(); p != "b" {
 				t.Errorf("subprotocol %q", p)
+			}
+			if deflates := strings.Contains(chat.extensions, "permessage-deflate"); deflates != (c.compression != websocket.CompressionDisabled) {
+				t.Errorf("extensions %q", chat.extensions)
 			}
 			for _, m := range []struct {
 				kind    websocket.MessageType
