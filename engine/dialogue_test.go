@@ -15,7 +15,7 @@ import (
 // The files testdata/*.txt are dialogues of clients and servers with the proxy between them:
 //
 //	== name                  begins a dialogue; lines behind it up to the first step are keys of site
-//	http: max_headers: 3     keys of the entry point's http section; also entry, service, rule
+//	http: max_headers: 3     keys of the entry point's http section; also entry, service, rule, retry
 //	whole                    not to be repeated byte by byte: where chunks are cut shows
 //	-- client sends          a step; the lines below it are what is sent, each with CR LF added
 //	-- server 2 receives     exactly these bytes come next; "server 2" is its second connection
@@ -91,6 +91,8 @@ func (d *dialogue) set(t *testing.T, path string, at int, line string) {
 		d.site.service = value
 	case "rule":
 		d.site.rule = value
+	case "retry":
+		d.site.retry = value
 	case "whole":
 		d.whole = true
 	case "":

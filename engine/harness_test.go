@@ -27,6 +27,8 @@ type site struct {
 	ending   string // keys of shutdown; empty for idle connections to be closed at once
 	address  string // of the entry point; empty for a port of 127.0.0.1
 	rule     string // of the only router; empty for everything
+	retry    string // keys of a middleware of that kind; empty for none
+	breaker  string // as well, of a circuit_breaker
 	servers  []string
 	loops    int           // 0 for one
 	plain    bool          // every socket call by itself
@@ -50,9 +52,17 @@ func (s site) String() string {
 	if ending == "" {
 		ending = "idle_close_seconds: 0"
 	}
-	return fmt.Sprintf("entrypoints: {web: {address: '%s', http: {%s}, %s}}\n"+
-		"services: {main: {servers: [%s], %s}}\nrouters: {main: {rule: '%s', service: main}}\nshutdown: {%s}\n",
-		address, s.http, s.entry, strings.Join(urls, ", "), s.service, rule, ending)
+	var kinds, names string
+	for kind, keys := range map[string]string{"retry": s.retry, "circuit_breaker": s.breaker} {
+		if keys != "" {
+			kinds += fmt.Sprintf("the_%s: {%s: {%s}}, ", kind, kind, keys)
+			names += "the_" + kind + ", "
+		}
+	}
+	return fmt.Sprintf("entrypoints: {web: {address: '%s', http: {%s}, %s}}\nmiddlewares: {%s}\n"+
+		"services: {main: {servers: [%s], %s}}\nrouters: {main: {rule: '%s', service: main, middlewares: [%s]}}\n"+
+		"shutdown: {%s}\n",
+		address, s.http, s.entry, kinds, strings.Join(urls, ", "), s.service, rule, names, ending)
 }
 
 // proxy is an engine that runs until its test ends.

@@ -47,6 +47,7 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 			continue
 		}
 		route := &exchange.Route{Name: name, Service: known.services[r.Service], ID: known.routes.of(routeName{name, r.Service})}
+		equip(route, r.Middlewares, c)
 		s.routes = append(s.routes, route)
 		for _, e := range r.EntryPoints {
 			entries[e] = append(entries[e], routing.Entry[*exchange.Route]{
