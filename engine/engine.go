@@ -36,6 +36,7 @@ type Engine struct {
 	options  Options
 	logger   *slog.Logger
 	seed     uint64
+	started  time.Time
 	registry *telemetry.Registry
 	group    *upstream.Group
 	workers  []*worker
@@ -53,6 +54,8 @@ type Engine struct {
 	catalog *catalog
 	first   *change // what New prepared and Start brings into force
 
+	failure atomic.Pointer[loadFailure] // the last; nil when none was
+
 	old     generations
 	events  chan upstream.Event // to be logged
 	running sync.WaitGroup
@@ -67,6 +70,7 @@ type state struct {
 	doors      []*door              // by entry point of the snapshot
 	accessLog  *telemetry.AccessLog // nil without one
 	metrics    *web                 // nil without one
+	admin      *web                 // nil without one
 }
 
 // current is what is in force: nil before Start. Any goroutine.
@@ -89,11 +93,12 @@ func New(c *config.Config, o Options) (*Engine, error) {
 	if o.Loops <= 0 {
 		o.Loops = runtime.GOMAXPROCS(0)
 	}
-	e := &Engine{options: o, logger: o.Logger, seed: rand.Uint64(),
+	e := &Engine{options: o, logger: o.Logger, seed: rand.Uint64(), started: time.Now(),
 		registry: telemetry.New(o.Loops, o.Version, errorKinds), group: upstream.NewGroup(o.Loops),
 		names: newNames(o.Loops, o.Logger), old: generations{ended: make(chan struct{}, 1)},
 		events: make(chan upstream.Event, eventQueue), ended: make(chan struct{})}
 	e.catalog = newCatalog(e.happened)
+	e.registry.SetSource(source{e})
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	err := e.open(c)
 	if err != nil {
@@ -165,6 +170,14 @@ func (e *Engine) Addr(entryPoint string) reactor.Addr {
 func (e *Engine) MetricsAddr() net.Addr {
 	if m := e.current().metrics; m != nil {
 		return m.listener.Addr()
+	}
+	return nil
+}
+
+// AdminAddr is where the status page and its API are served; nil when they are not. After Start.
+func (e *Engine) AdminAddr() net.Addr {
+	if a := e.current().admin; a != nil {
+		return a.listener.Addr()
 	}
 	return nil
 }
@@ -247,8 +260,9 @@ func (e *Engine) release() {
 		w.loop.Shutdown()
 	}
 	s := e.current()
-	if s != nil && s.metrics != nil {
+	if s != nil {
 		s.metrics.close()
+		s.admin.close()
 	}
 	e.running.Wait()
 	e.names.stop()

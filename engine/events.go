@@ -3,17 +3,41 @@ package engine
 import (
 	"log/slog"
 
+	"traffic_management/telemetry"
 	"traffic_management/upstream"
 )
 
-// eventQueue is how many events may wait to be logged. More at once are not logged; their counts are kept elsewhere.
+// eventQueue is how many events may wait to be logged. More at once are counted, not logged.
 const eventQueue = 256
 
 // happened takes note of what happened to a server or a service. Any goroutine, also a loop's, which must not write.
 func (e *Engine) happened(v upstream.Event) {
+	e.count(&v)
 	select {
 	case e.events <- v:
 	default:
+	}
+}
+
+// count counts what happened.
+func (e *Engine) count(v *upstream.Event) {
+	server := ""
+	if v.Target != nil {
+		server = v.Target.ID
+	}
+	switch v.What {
+	case upstream.EventBreaker:
+		e.registry.BreakerChanged(v.Service.Name, server, v.Breaker, breakerStates[v.To])
+	case upstream.EventEjected:
+		e.registry.ServerChanged(v.Service.Name, server, telemetry.ServerEjected)
+	case upstream.EventReturned:
+		e.registry.ServerChanged(v.Service.Name, server, telemetry.ServerReturned)
+	case upstream.EventHealth:
+		to := telemetry.ServerDown
+		if v.To == "up" {
+			to = telemetry.ServerUp
+		}
+		e.registry.ServerChanged(v.Service.Name, server, to)
 	}
 }
 

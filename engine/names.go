@@ -24,9 +24,10 @@ type names struct {
 	logger   *slog.Logger // immutable
 	resolver *upstream.Resolver
 
-	mu       sync.Mutex
-	services map[string]*service // by name: those in use, also by nothing but exchanges of old configurations
-	targets  map[targetKey]*upstream.Target
+	mu        sync.Mutex
+	services  map[string]*service // by name: those in use, also by nothing but exchanges of old configurations
+	targets   map[targetKey]*upstream.Target
+	overrides map[*upstream.Target]override
 }
 
 // targetKey is what makes a server the same one after a change of others.
@@ -38,7 +39,8 @@ type targetKey struct {
 }
 
 func newNames(loops int, logger *slog.Logger) *names {
-	n := &names{loops: loops, logger: logger, services: map[string]*service{}, targets: map[targetKey]*upstream.Target{}}
+	n := &names{loops: loops, logger: logger, services: map[string]*service{}, targets: map[targetKey]*upstream.Target{},
+		overrides: map[*upstream.Target]override{}}
 	n.resolver = upstream.NewResolver(upstream.SystemLookup, upstream.SystemSleep, 0, func(host string, addrs []netip.Addr) {
 		logger.Info("addresses of a name", "name", host, "addresses", addrs)
 		n.update(host)
@@ -64,12 +66,15 @@ func (n *names) watch(ctx context.Context, services []*service) {
 
 func (n *names) unwatch(v *service) { n.resolver.Unwatch(v.hosts()...) }
 
-// use gives a service the settings and servers that it is described with, instead of those before.
+// use gives a service the settings and servers that it is described with, instead of those before. It ends overrides.
 func (n *names) use(v *service) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !reflect.DeepEqual(v.options, v.Options()) {
 		v.SetOptions(v.options)
+	}
+	for _, t := range v.Targets() {
+		delete(n.overrides, t)
 	}
 	before := n.services[v.Name]
 	n.services[v.Name] = v
@@ -128,6 +133,7 @@ func (n *names) set(v *service) {
 	for key, t := range n.targets {
 		if key.service == v.Name && !inUse[t] {
 			delete(n.targets, key)
+			delete(n.overrides, t)
 		}
 	}
 	if !slices.Equal(set, v.Targets()) {
@@ -142,9 +148,11 @@ func (n *names) target(key targetKey, s *server, id string, addr reactor.Addr) *
 		t = upstream.NewTarget(id, addr, s.host(), n.loops)
 		n.targets[key] = t
 	}
-	t.SetWeight(s.weight)
 	t.SetBackup(s.backup)
-	t.SetDraining(false)
+	if _, ok := n.overrides[t]; !ok {
+		t.SetWeight(s.weight)
+		t.SetDraining(false)
+	}
 	return t
 }
 

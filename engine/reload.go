@@ -35,7 +35,7 @@ var errNotServing = errors.New("the proxy is not serving, or is ending")
 func (e *Engine) ReloadFile() error {
 	c, err := config.Load(e.options.File, os.LookupEnv)
 	if err != nil {
-		e.registry.ConfigLoaded(false, time.Now())
+		e.failedLoad(err)
 	} else {
 		err = e.Reload(c)
 	}
@@ -71,7 +71,7 @@ func (e *Engine) Reload(c *config.Config) error {
 	}
 	ch, err := e.prepare(c)
 	if err != nil {
-		e.registry.ConfigLoaded(false, time.Now())
+		e.failedLoad(err)
 		return err
 	}
 	e.names.watch(e.ctx, ch.next.snapshot.services)
@@ -124,14 +124,20 @@ func (e *Engine) openFor(ch *change) error {
 			next.accessLog = log
 		}
 	}
+	return openWebs(now, next)
+}
+
+// openWebs opens what answers operators, as far as it is not open already.
+func openWebs(now, next *state) (err error) {
+	c := next.config
 	if m := c.Metrics; m != nil {
-		next.metrics = now.metrics
-		if now.metrics == nil || now.metrics.address != m.Address {
-			w, err := openWeb(m.Address)
-			if err != nil {
-				return at(c, "metrics.address", err)
-			}
-			next.metrics = w
+		if next.metrics, err = now.metrics.at(m.Address); err != nil {
+			return at(c, "metrics.address", err)
+		}
+	}
+	if a := c.Admin; a != nil {
+		if next.admin, err = now.admin.at(a.Address); err != nil {
+			return at(c, "admin.address", err)
 		}
 	}
 	return nil
@@ -172,8 +178,11 @@ func (e *Engine) abandon(ch *change) {
 	if log := ch.next.accessLog; log != now.accessLog {
 		e.closeLog(log)
 	}
-	if m := ch.next.metrics; m != nil && m != now.metrics {
+	if m := ch.next.metrics; m != now.metrics {
 		m.close()
+	}
+	if a := ch.next.admin; a != now.admin {
+		a.close()
 	}
 }
 
@@ -242,9 +251,13 @@ func (e *Engine) replaceShared(before, next *state) {
 			mux.Handle("/metrics", e.registry.Handler())
 			m.serve("metrics", mux, e.logger, &e.running)
 		}
-		if before.metrics != nil {
-			before.metrics.close()
+		before.metrics.leave(&e.running)
+	}
+	if a := next.admin; a != before.admin {
+		if a != nil {
+			a.serve("the status page and its API", newAdmin(e, next.config.Admin), e.logger, &e.running)
 		}
+		before.admin.leave(&e.running)
 	}
 	if next.accessLog != before.accessLog {
 		e.closeLog(before.accessLog)

@@ -28,6 +28,7 @@ type entryPoint struct {
 	maxConnections int
 	env            *exchange.Env // to be copied for each loop
 	settings       *frontend.Settings
+	conflicts      []routing.Conflict
 }
 
 // build compiles a configuration with what the catalogue knows of those before, and enters what is new to it. The
@@ -63,7 +64,8 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 		e.env.EntryPoint = known.entryPoints.of(name)
 		e.env.Table = routing.NewTable(entries[name])
 		s.entryPoints = append(s.entryPoints, e)
-		for _, conflict := range routing.Conflicts(entries[name]) {
+		e.conflicts = routing.Conflicts(entries[name])
+		for _, conflict := range e.conflicts {
 			s.conflicts = append(s.conflicts, "entry point "+name+": "+conflict.Text)
 		}
 	}

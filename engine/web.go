@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -16,6 +17,14 @@ type web struct {
 	address  config.Address
 	listener net.Listener
 	server   *http.Server // nil until serve
+}
+
+// at is w when it listens at this address, and otherwise a new one, which the caller closes. w may be nil.
+func (w *web) at(address config.Address) (*web, error) {
+	if w != nil && w.address == address {
+		return w, nil
+	}
+	return openWeb(address)
 }
 
 // openWeb listens; what comes waits until serve.
@@ -42,10 +51,30 @@ func (w *web) serve(what string, h http.Handler, logger *slog.Logger, running *s
 	})
 }
 
-func (w *web) close() {
-	if w.server != nil {
+// webPatience is how long answers that were begun may take to end.
+const webPatience = 10 * time.Second
+
+// leave listens no more and lets answers that were begun end, on a goroutine of running: one of them may be to the
+// request that caused it. w may be nil.
+func (w *web) leave(running *sync.WaitGroup) {
+	if w == nil {
+		return
+	}
+	running.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), webPatience)
+		defer cancel()
+		_ = w.server.Shutdown(ctx)
 		_ = w.server.Close()
-	} else {
+	})
+}
+
+// close ends everything at once. w may be nil.
+func (w *web) close() {
+	switch {
+	case w == nil:
+	case w.server != nil:
+		_ = w.server.Close()
+	default:
 		_ = w.listener.Close()
 	}
 }
