@@ -16,7 +16,7 @@ func TestRetryBudget(t *testing.T) {
 		want              int // retries that are granted
 	}{
 		{"always three", 20, 0, 5, 3},
-		{"none for nobody's sake", 0, 1000, 10, 3},
+		{"no share, still three", 0, 1000, 10, 3},
 		{"a share of those with the servers", 20, 100, 30, 26},
 		{"those that wait are active", 20, 0, 50, 10},
 		{"all", 100, 10, 5, 5},

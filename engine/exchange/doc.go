@@ -4,6 +4,7 @@
 //	frontend ──RequestData──────────▶ Exchange ──Data──▶ codec.Stream (the attempt's)
 //	frontend ◀──Client.Head, Data──── Exchange ◀──Head, Data── upstream (codec.Receiver)
 //	frontend ◀──Client.Finished────── Exchange.finish ──▶ Observer.Done
+//	                                Exchange.repeat ──at once, or after a wait──▶ upstream.Open, of another server
 //
 // What either side may do when is kept as three states, of the request, the response and the attempt; every event
 // changes one of them and then calls settle, which applies the joint rules until nothing changes.
