@@ -24,6 +24,7 @@ type bed struct {
 	meter   *tally
 	origins []*origin // connections the servers accepted, in order
 	seen    map[*Attempt]bool
+	queries int
 }
 
 // watchedLoop notes every timer that was armed, so that a test can ask whether any still is.
