@@ -82,24 +82,28 @@ func newBalancer(s *Service, u *setup, loop int, seed uint64, latencies []*laten
 	return b
 }
 
-// pick returns the position of the target for the next request, -1 when there is none, by what is in b.ask. In this
-// order: a target that was not tried, a backup that was not, one that was.
+// pick returns the position of the target for the next request, -1 when there is none, by what is in b.ask. Targets that
+// were tried come last.
 func (b *balancer) pick() int {
 	v := &b.ask
 	v.except = -1
 	b.refresh(v.now)
-	i := b.chooser.choose(&b.roster, v)
-	if i >= 0 || len(b.targets) == 0 {
-		return i
+	i := b.choose(v)
+	if i < 0 && len(v.tried) > 0 {
+		tried := v.tried
+		v.tried = nil
+		i = b.choose(v)
+		v.tried = tried
 	}
-	if i = b.drawBackup(v); i >= 0 || len(v.tried) == 0 {
-		return i
-	}
-	tried := v.tried
-	v.tried = nil
-	i = b.chooser.choose(&b.roster, v)
-	v.tried = tried
 	return i
+}
+
+// choose goes by the strategy, or else a backup.
+func (b *balancer) choose(v *pick) int {
+	if i := b.chooser.choose(&b.roster, v); i >= 0 {
+		return i
+	}
+	return b.drawBackup(v)
 }
 
 // sticks returns the position of a target that a client sticks to, -1 when it cannot be used for that.

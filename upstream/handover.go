@@ -117,6 +117,13 @@ func (p *Pools) post(from *pool, fd int) {
 	}
 }
 
+// deaf is the Sink of a connection that is closed at once.
+type deaf struct{}
+
+func (deaf) OnData()        {}
+func (deaf) OnDrained()     {}
+func (deaf) OnClosed(error) {}
+
 // receive runs on p's loop. answer says that p had asked.
 func (p *Pools) receive(from *pool, fd int, answer bool) {
 	q := from
@@ -124,7 +131,7 @@ func (p *Pools) receive(from *pool, fd int, answer bool) {
 		l := p.local(from.service)
 		if q = l.pool(from.target); q == nil { // the server left meanwhile
 			if fd >= 0 {
-				_ = unix.Close(fd)
+				p.loop.Attach(fd, deaf{}).Abort()
 				from.target.release()
 				l.meter.Closed()
 			}

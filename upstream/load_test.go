@@ -104,7 +104,7 @@ func simulateLoad(s Strategy, loops int, seed uint64, takes []time.Duration) (go
 func TestFairOverLoops(t *testing.T) {
 	takes := []time.Duration{20 * time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond}
 	for _, s := range allStrategies {
-		for seed := range uint64(3) {
+		for seed := range uint64(seeds/32 + 1) {
 			got, _ := simulateLoad(s, 4, seed, takes)
 			for i, n := range got {
 				if n < 3600 || n > 4400 {
@@ -128,7 +128,7 @@ func TestSlowTarget(t *testing.T) {
 		{TwoChoices, 1600, 25},
 		{PeakEWMA, 800, 20},
 	} {
-		for seed := range uint64(3) {
+		for seed := range uint64(seeds/32 + 1) {
 			got, most := simulateLoad(c.strategy, 2, seed, takes)
 			t.Logf("%v, seed %d: the slow target got %d, at most %d in flight", c.strategy, seed, got[0], most[0])
 			if got[0] > c.share || most[0] > c.most || got[0] < 20 {

@@ -76,6 +76,7 @@ func (s *Service) SetOptions(o *Options) {
 	s.arranging.Lock()
 	defer s.arranging.Unlock()
 	s.setup.Store(s.arrange(o, s.Targets()))
+	s.epoch.Add(1)
 	if o.Outlier == nil {
 		for _, t := range s.Targets() {
 			t.ejectedUntil.Store(0)
