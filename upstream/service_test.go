@@ -35,6 +35,7 @@ func TestChangesWhileLoopsOpen(t *testing.T) {
 	var opening sync.WaitGroup
 	for i := range loops {
 		loop := &watchedLoop{sim.NewLoop(seed), map[*reactor.Timer]bool{}}
+		loop.Net = sim.Net{Window: 64 << 10, Piece: 64 << 10}
 		bed := &bed{t: t, loop: loop, service: s, meter: &tally{}, seen: map[*Attempt]bool{}}
 		bed.pools = NewPools(&loopView{watchedLoop: loop, index: i}, group, seed, func(*Service) Meter { return bed.meter })
 		opening.Go(func() {
@@ -44,6 +45,7 @@ func TestChangesWhileLoopsOpen(t *testing.T) {
 				loop.Advance(time.Millisecond)
 				if c.err == nil {
 					t.Error("an attempt has no outcome")
+					return
 				}
 				c.release()
 			}
