@@ -53,6 +53,7 @@ type Engine struct {
 	stage   stage
 	catalog *catalog
 	first   *change // what New prepared and Start brings into force
+	unwatch func()  // ends the watching of the file; nil while it is not watched
 
 	failure atomic.Pointer[loadFailure] // the last; nil when none was
 
@@ -198,6 +199,9 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	e.stop()
 	e.changing.Lock()
 	e.stage = stageDraining
+	if e.unwatch != nil {
+		e.unwatch()
+	}
 	e.changing.Unlock()
 	var draining sync.WaitGroup
 	for _, w := range e.workers {

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"traffic_management/engine/exchange"
 )
 
 // generations are the configurations that were replaced and that exchanges still run with.
@@ -24,11 +26,10 @@ type generation struct {
 	state    *state
 	replaced time.Time
 
+	late bool // its exchanges were told to end; guarded by generations.mu
+
 	loops atomic.Int32 // on which exchanges still run with it
 }
-
-// idleGrace is the time over which the idle connections of an address that is no longer listened on are closed.
-const idleGrace = 5 * time.Second
 
 // OldSnapshots is how many configurations that were replaced still have exchanges running. Any goroutine.
 func (e *Engine) OldSnapshots() (n int) {
@@ -53,6 +54,7 @@ func (s *generations) add(old *state, loops int) (over func()) {
 	s.mu.Lock()
 	s.list = append(s.list, g)
 	s.mu.Unlock()
+	s.look() // for its deadline
 	return func() {
 		if g.loops.Add(-1) == 0 {
 			s.look()
@@ -68,16 +70,51 @@ func (s *generations) look() {
 	}
 }
 
-// followGenerations is a goroutine that gives up what old configurations needed when they have ended.
+// followGenerations is a goroutine that gives up what old configurations needed when they have ended, and ends the
+// exchanges of those that were replaced too long ago.
 func (e *Engine) followGenerations() {
+	deadline := time.NewTimer(0)
+	defer deadline.Stop()
 	for {
 		select {
 		case <-e.old.ended:
-			e.dropEnded()
+		case <-deadline.C:
 		case <-e.ended:
 			return
 		}
+		e.dropEnded()
+		if wait, ok := e.endLate(); ok {
+			deadline.Reset(wait)
+		}
 	}
+}
+
+// endLate ends the exchanges of configurations that were replaced too long ago. It returns when to look again, if ever.
+func (e *Engine) endLate() (wait time.Duration, ok bool) {
+	limit := e.Config().Reload.OldExchanges
+	e.old.mu.Lock()
+	defer e.old.mu.Unlock()
+	for _, g := range e.old.list {
+		if wait = limit - time.Since(g.replaced); wait > 0 {
+			return wait, true
+		}
+		if !g.late {
+			g.late = true
+			e.running.Go(func() { e.endExchanges(g.state.generation) })
+		}
+	}
+	return 0, false
+}
+
+// endExchanges ends the exchanges of a configuration and says how many there were.
+func (e *Engine) endExchanges(generation uint64) {
+	n := int64(0)
+	e.onLoops(func(w *worker) {
+		ended := w.conns.EndExchanges(func(env *exchange.Env) bool { return env.Generation.Number == generation })
+		atomic.AddInt64(&n, int64(ended))
+	})
+	e.logger.Warn("requests were ended that ran with a configuration replaced too long ago",
+		"requests", n, "generation", generation)
 }
 
 // dropEnded drops the configurations that have ended, and the services that no other has.

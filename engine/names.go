@@ -17,12 +17,13 @@ import (
 // then answers 503 until they do.
 const firstLookups = 3 * time.Second
 
-// names gives services their servers, and keeps those behind names at the addresses that the names have. Over reloads
-// a server keeps its target, with its connections and all that is known of its health.
+// names gives services their servers, keeps those behind names at the addresses that the names have, and has them
+// checked. Over reloads a server keeps its target, with its connections and all that is known of its health.
 type names struct {
 	loops    int          // immutable
 	logger   *slog.Logger // immutable
 	resolver *upstream.Resolver
+	checker  *upstream.Checker
 
 	mu        sync.Mutex
 	services  map[string]*service // by name: those in use, also by nothing but exchanges of old configurations
@@ -41,6 +42,7 @@ type targetKey struct {
 func newNames(loops int, logger *slog.Logger) *names {
 	n := &names{loops: loops, logger: logger, services: map[string]*service{}, targets: map[targetKey]*upstream.Target{},
 		overrides: map[*upstream.Target]override{}}
+	n.checker = upstream.NewChecker(reactor.Clock, upstream.SystemSleep)
 	n.resolver = upstream.NewResolver(upstream.SystemLookup, upstream.SystemSleep, 0, func(host string, addrs []netip.Addr) {
 		logger.Info("addresses of a name", "name", host, "addresses", addrs)
 		n.update(host)
@@ -79,6 +81,7 @@ func (n *names) use(v *service) {
 	before := n.services[v.Name]
 	n.services[v.Name] = v
 	n.set(v)
+	n.checker.Set(v.Service, v.health)
 	if before != nil {
 		n.unwatch(before)
 	}
@@ -90,6 +93,7 @@ func (n *names) forget(name string) {
 	defer n.mu.Unlock()
 	v := n.services[name]
 	delete(n.services, name)
+	n.checker.Set(v.Service, nil)
 	n.set(&service{Service: v.Service})
 	n.unwatch(v)
 }
@@ -156,4 +160,7 @@ func (n *names) target(key targetKey, s *server, id string, addr reactor.Addr) *
 	return t
 }
 
-func (n *names) stop() { n.resolver.Stop() }
+func (n *names) stop() {
+	n.checker.Stop()
+	n.resolver.Stop()
+}

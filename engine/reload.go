@@ -33,11 +33,13 @@ var errNotServing = errors.New("the proxy is not serving, or is ending")
 // ReloadFile reads the configuration file anew and brings it into force, as Reload does. What came of it is logged and
 // counted; the error is the log's.
 func (e *Engine) ReloadFile() error {
+	e.changing.Lock() // before the file is read: of two calls the later one has the later content
+	defer e.changing.Unlock()
 	c, err := config.Load(e.options.File, os.LookupEnv)
 	if err != nil {
 		e.failedLoad(err)
 	} else {
-		err = e.Reload(c)
+		err = e.change(c)
 	}
 	if err != nil {
 		for _, one := range separate(err) {
@@ -66,6 +68,11 @@ func separate(err error) []error {
 func (e *Engine) Reload(c *config.Config) error {
 	e.changing.Lock()
 	defer e.changing.Unlock()
+	return e.change(c)
+}
+
+// change is Reload while e.changing is held.
+func (e *Engine) change(c *config.Config) error {
 	if e.stage != stageServing {
 		return errNotServing
 	}
@@ -208,6 +215,7 @@ func (e *Engine) commit(ch *change) {
 	next.loadedAt = time.Now()
 	e.state.Store(next)
 	e.replaceShared(before, next)
+	e.watchFile()
 	for _, d := range ch.leave {
 		d.listener.Close()
 	}
@@ -225,19 +233,28 @@ func (e *Engine) commit(ch *change) {
 // adopt makes every loop take a change over and waits until all have. over is told by each loop that nothing runs there
 // any more with the configuration before.
 func (e *Engine) adopt(ch *change, over func()) {
-	var adopted sync.WaitGroup
-	for i, w := range e.workers {
-		a := &adoption{tables: ch.catalog.tables(i, e.registry), doors: ch.next.doors, from: ch.next.snapshot,
-			leave: ch.leave, grace: idleGrace, over: over}
+	adoptions := make([]*adoption, len(e.workers))
+	for i := range e.workers {
+		a := &adoption{tables: ch.catalog.tables(i, e.registry), from: ch.next, leave: ch.leave,
+			grace: ch.next.config.Shutdown.IdleClose, over: over}
 		if log := ch.next.accessLog; log != nil {
 			a.log = log.Shard(i)
 		}
-		adopted.Add(1)
-		if !w.loop.Post(func() { defer adopted.Done(); w.adopt(a) }) {
-			adopted.Done()
+		adoptions[i] = a
+	}
+	e.onLoops(func(w *worker) { w.adopt(adoptions[w.loop.Index()]) })
+}
+
+// onLoops runs f on every loop that has not stopped and waits until it has run everywhere.
+func (e *Engine) onLoops(f func(*worker)) {
+	var done sync.WaitGroup
+	for _, w := range e.workers {
+		done.Add(1)
+		if !w.loop.Post(func() { defer done.Done(); f(w) }) {
+			done.Done()
 		}
 	}
-	adopted.Wait()
+	done.Wait()
 }
 
 // replaceShared begins to serve and closes what loops have no part in, or have let go of.

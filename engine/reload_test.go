@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -239,4 +240,109 @@ func TestReloadLeavesNothing(t *testing.T) {
 	checkLeft(t, "descriptors", descriptors+8, func() int { return countDescriptors(t) }) // both ends of pooled connections
 	checkLeft(t, "goroutines", goroutines+4, runtime.NumGoroutine)
 	checkLeft(t, "old configurations", 0, p.OldSnapshots)
+}
+
+// TestReloadEndsOldExchanges gives requests no time with a configuration that was replaced.
+func TestReloadEndsOldExchanges(t *testing.T) {
+	b := listen(t)
+	p := site{servers: []string{b.address}}.start(t)
+	unanswered, download := p.dial(t), p.dial(t)
+	unanswered.say(get)
+	server := b.accept(t)
+	server.head()
+	download.say(get)
+	down := b.accept(t)
+	down.head()
+	down.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+	download.hear("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+
+	p.reload(t, text(site{servers: []string{b.address}}.String()+"reload: {old_exchanges_seconds: 0}\n"))
+	if head := unanswered.head(); !strings.HasPrefix(head, "HTTP/1.1 503 ") {
+		t.Errorf("the answer to a request that was not answered yet is\n%s", head)
+	}
+	download.hearLoss()
+	checkLeft(t, "old configurations", 0, p.OldSnapshots)
+}
+
+// TestReloadPolicies brings health checks, a breaker, retries, sticky sessions and weights into force and out again,
+// each with its next request.
+func TestReloadPolicies(t *testing.T) {
+	one, two := named(t, "one"), named(t, "two")
+	dead := deadAddress(t)
+	format := "entrypoints: {web: {address: '127.0.0.1:0'}}\n" +
+		"services: {main: {servers: [{url: 'http://%s', weight: %d}, {url: 'http://%s', weight: %d}], load_balancer: {strategy: weighted, %s}, %s}}\n" +
+		"routers: {a: {rule: PathPrefix(`/`), service: main, middlewares: [%s]}}\n" +
+		"middlewares: {again: {retry: {attempts: 2}}, fuse: {circuit_breaker: {failure_threshold: 2, status_codes: [502], recovery_timeout_seconds: 3600}}}\n"
+	configuration := func(first string, weight int, second string, weight2 int, balancer, more, middlewares string) text {
+		return text(fmt.Sprintf(format, first, weight, second, weight2, balancer, more, middlewares))
+	}
+	p := startText(t, configuration(one.address, 1, two.address, 0, "", "", "").String(), 1)
+	client := p.dial(t)
+	client.expect("/", 200, "one")
+	client.expect("/", 200, "one")
+	p.reload(t, configuration(one.address, 0, two.address, 1, "", "", ""))
+	client.expect("/", 200, "two")
+	client.expect("/", 200, "two")
+
+	p.reload(t, configuration(one.address, 1, two.address, 0, "sticky: {cookie: {name: at, secret: s}}", "", ""))
+	client.say(get)
+	head, _ := client.response()
+	_, cookie, ok := strings.Cut(head, "Set-Cookie: at=")
+	if cookie, _, _ = strings.Cut(cookie, "\r\n"); !ok || !strings.HasSuffix(cookie, "; Path=/; HttpOnly; SameSite=Lax") {
+		t.Errorf("no sticky cookie in\n%s", head)
+	}
+	cookie, _, _ = strings.Cut(cookie, ";")
+	p.reload(t, configuration(one.address, 0, two.address, 1, "sticky: {cookie: {name: at, secret: s}}", "", ""))
+	client.say("GET / HTTP/1.1\r\nHost: a\r\nCookie: at=" + cookie + "\r\n\r\n")
+	if _, content := client.response(); content != "one" {
+		t.Errorf("a client that sticks to a server that drains is answered by %s", content)
+	}
+
+	breaking := configuration(dead, 1, dead, 1, "", "", "fuse")
+	p.reload(t, breaking)
+	for range 2 {
+		client.expect("/", 502, "")
+	}
+	client.expect("/", 503, "")
+	p.reload(t, breaking)
+	client.expect("/", 503, "") // its state outlives the reload
+	p.reload(t, configuration(dead, 1, dead, 1, "", "", ""))
+	client.expect("/", 502, "")
+
+	checked := configuration(dead, 1, two.address, 1, "panic_threshold_percent: 0",
+		"health_check: {type: tcp, interval_seconds: 1, unhealthy_threshold: 1}", "again")
+	p.reload(t, checked)
+	for range 20 {
+		client.expect("/", 200, "two")
+	}
+}
+
+// TestReloadLogAndMetrics moves the access log and the metrics while requests go on.
+func TestReloadLogAndMetrics(t *testing.T) {
+	one := named(t, "one")
+	dir := t.TempDir()
+	plain := site{servers: []string{one.address}}.String()
+	with := func(file string) text {
+		return text(plain + "metrics: {address: '127.0.0.1:0'}\naccess_log: {file: " + dir + "/" + file + "}\n")
+	}
+	p := startText(t, with("a").String(), 2)
+	client := p.dial(t)
+	client.expect("/first", 200, "one")
+	metrics := p.MetricsAddr().String()
+	p.reload(t, with("b"))
+	client.expect("/second", 200, "one")
+	if p.MetricsAddr().String() != metrics {
+		t.Error("metrics moved, though nobody said so")
+	}
+	p.reload(t, text(plain))
+	client.expect("/third", 200, "one")
+	if p.MetricsAddr() != nil {
+		t.Error("metrics are still served")
+	}
+	for file, want := range map[string]string{"a": "/first", "b": "/second"} {
+		content, err := os.ReadFile(dir + "/" + file)
+		if err != nil || !strings.Contains(string(content), `"path":"`+want+`"`) || strings.Count(string(content), "\n") != 1 {
+			t.Errorf("log %s has (%v)\n%s", file, err, content)
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 type service struct {
 	*upstream.Service
 	options *upstream.Options
+	health  *upstream.HealthPolicy // nil: servers are taken to be healthy
 	servers []server
 }
 
@@ -81,7 +82,7 @@ func buildService(name string, c *config.Service, known *catalog) *service {
 		o.Outlier = &upstream.OutlierPolicy{ConsecutiveErrors: d.ConsecutiveErrors, BaseEjection: d.BaseEjection,
 			MaxEjectedPercent: d.MaxEjectedPercent}
 	}
-	v := &service{Service: known.services[name], options: o}
+	v := &service{Service: known.services[name], options: o, health: buildHealth(c.HealthCheck)}
 	if v.Service == nil {
 		v.Service = upstream.NewService(name, o, known.events)
 		known.services[name] = v.Service
@@ -90,6 +91,26 @@ func buildService(name string, c *config.Service, known *catalog) *service {
 		v.servers = append(v.servers, server{url: s.URL, weight: s.Weight, backup: s.Backup})
 	}
 	return v
+}
+
+var healthTypes = map[config.HealthType]upstream.HealthType{config.HealthHTTP: upstream.CheckHTTP,
+	config.HealthTCP: upstream.CheckTCP}
+
+func buildHealth(c *config.HealthCheck) *upstream.HealthPolicy {
+	if c == nil {
+		return nil
+	}
+	p := &upstream.HealthPolicy{Type: healthTypes[c.Type], Interval: c.Interval, Timeout: c.Timeout, Healthy: c.Healthy,
+		Unhealthy: c.Unhealthy, Port: c.Port, Method: c.Method, Path: c.Path, Headers: map[string]string{},
+		Expected: statusSet(c.ExpectedStatus), BodyContains: c.BodyContains}
+	for name, value := range c.Headers {
+		if strings.EqualFold(name, "Host") {
+			p.Host = value
+		} else {
+			p.Headers[name] = value
+		}
+	}
+	return p
 }
 
 var sameSites = map[config.SameSite]string{config.SameSiteLax: "Lax", config.SameSiteStrict: "Strict",

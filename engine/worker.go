@@ -58,8 +58,7 @@ func (e *Engine) newWorker(index int, d *reactor.Descriptors) (*worker, error) {
 type adoption struct {
 	tables *tables
 	log    *telemetry.LogShard // nil without an access log
-	doors  []*door             // by entry point of the snapshot
-	from   *snapshot
+	from   *state
 	leave  []*door // that clients are to come through no more
 	grace  time.Duration
 	over   func() // called when no exchange runs any more with the configuration before
@@ -75,10 +74,10 @@ func (w *worker) adopt(a *adoption) {
 		w.observer.log = a.log
 	}
 	before := w.generation
-	w.generation = new(exchange.Generation)
+	w.generation = &exchange.Generation{Number: a.from.generation}
 	w.doorkeepers = w.doorkeepers[:0]
-	for i, ep := range a.from.entryPoints {
-		k := a.doors[i].keepers[w.loop.Index()]
+	for i, ep := range a.from.snapshot.entryPoints {
+		k := a.from.doors[i].keepers[w.loop.Index()]
 		env := *ep.env
 		env.Generation = w.generation
 		k.entry.Env, k.entry.Settings = &env, ep.settings
@@ -92,7 +91,7 @@ func (w *worker) adopt(a *adoption) {
 	for _, d := range a.leave {
 		d.keepers[w.loop.Index()].leave(a.grace)
 	}
-	for _, v := range a.from.services {
+	for _, v := range a.from.snapshot.services {
 		w.pools.Adopt(v.Service)
 	}
 	if before != nil {

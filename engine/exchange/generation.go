@@ -3,8 +3,10 @@ package exchange
 import "traffic_management/internal/invariant"
 
 // Generation counts the exchanges of one loop that run with one configuration, so that it is known when nothing needs
-// a configuration any more that was replaced. The zero value is ready. It belongs to the loop.
+// a configuration any more that was replaced. It belongs to the loop.
 type Generation struct {
+	Number uint64 // of the configuration; immutable
+
 	running int
 	over    func() // set while the configuration is replaced and exchanges run with it
 }
