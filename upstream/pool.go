@@ -287,7 +287,7 @@ func (q *pool) enqueue(a *Attempt) {
 	q.last = a
 	q.queued++
 	q.counts.Waiting.Add(1)
-	a.armWithin(q.service.Options().QueueTimeout)
+	a.armWithin(max(q.service.Options().QueueTimeout, reactor.Tick))
 }
 
 func (q *pool) dequeue() *Attempt {

@@ -248,6 +248,20 @@ func TestQueueTimeout(t *testing.T) {
 	b.clean()
 }
 
+// Without time to wait a request has its answer in a moment, whatever timer the attempt was left with.
+func TestNoQueueTime(t *testing.T) {
+	b := newBed(t, 1, func(o *Options) { o.MaxConnections, o.QueueTimeout = 1, 0 })
+	b.answered("before", 0)
+	first := b.open("first")
+	first.hears("ready")
+	second := b.open("second")
+	b.loop.Advance(2 * reactor.Tick)
+	second.hears("failed: " + errQueueTimeout.Cause.Error())
+	second.release()
+	first.release()
+	b.clean()
+}
+
 func TestQueueIsBounded(t *testing.T) {
 	b := newBed(t, 1, func(o *Options) { o.MaxConnections = 1 })
 	var callers []*caller
