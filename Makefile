@@ -20,7 +20,7 @@ install = missing=(); for p in $(1); do command -v $$p >/dev/null || missing+=($
 		"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$${missing[@]}"; \
 	fi
 
-.PHONY: help build run test check lint race fuzz bench pprof clean
+.PHONY: help build run test check lint race fuzz bench pprof deb clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -114,6 +114,9 @@ pprof: build ## profile the proxy under load: bin/cpu.pprof and its flame graph,
 	get -o bin/flame.html http://127.0.0.1:9704/ui/flamegraph
 	go tool pprof -top -nodecount 25 bin/cpu.pprof 2>/dev/null
 	echo 'bin/flame.html is the flame graph. To explore: go tool pprof -http : bin/cpu.pprof'
+
+deb: ## build bin/traffic-management_VERSION_ARCHITECTURE.deb
+	@packaging/deb.sh $(VERSION)
 
 clean: ## remove what was built
 	rm -rf bin
