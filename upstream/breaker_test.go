@@ -35,7 +35,8 @@ func TestBreaker(t *testing.T) {
 	}{
 		{"failures in a row", nil, "s f f s f f =closed f =open x", "closed>open: 3 failures in a row"},
 		{"neutral ones neither count nor interrupt", nil, "f n f n =closed f =open", "closed>open: 3 failures in a row"},
-		{"no failures in a row are too many", func(p *BreakerPolicy) { p.FailureThreshold = 0 }, strings.Repeat("f ", 50) + "=closed", ""},
+		{"no failures in a row are too many", func(p *BreakerPolicy) { p.FailureThreshold = 0 },
+			strings.Repeat("f ", 50) + "=closed", ""},
 		{"it recovers", nil, "f f f +9 x +1 ( =half-open x )s =closed s s",
 			"closed>open: 3 failures in a row; open>half-open: its recovery time is over; half-open>closed: 1 probes succeeded"},
 		{"a probe fails", nil, "f f f +10 f =open x +9 x +1 s =closed",
@@ -131,7 +132,8 @@ func TestServiceBreaker(t *testing.T) {
 		one.leave(1, one.enter(1), Failure)
 	}
 	again := s.Breaker(breakerPolicy())
-	if again != b || again.Enter(2) != Refused || again.RetryAfter(1) != 10*time.Second || again.RetryAfter(reactor.Instant(time.Minute)) != time.Second {
+	if again != b || again.Enter(2) != Refused || again.RetryAfter(1) != 10*time.Second ||
+		again.RetryAfter(reactor.Instant(time.Minute)) != time.Second {
 		t.Errorf("the same settings give %p with RetryAfter %v, want %p, open", again, again.RetryAfter(1), b)
 	}
 	other := breakerPolicy()

@@ -143,11 +143,12 @@ func (c *Checker) Stop() {
 // keep checks one server again and again until ctx ends.
 func (c *Checker) keep(ctx context.Context, t *Target, p *HealthPolicy) {
 	probe := newProbe(t, p)
-	row := 0 // results in a row that speak against what the server is taken for
-	// Many servers at once begin a little apart.
-	for wait := time.Duration(rand.Int64N(int64(p.Interval/10) + 1)); c.sleep(ctx, wait) == nil; wait = spread(p.Interval) {
+	row := 0                                                     // results in a row that speak against what the server is taken for
+	wait := time.Duration(rand.Int64N(int64(p.Interval/10) + 1)) // many servers at once begin a little apart
+	for c.sleep(ctx, wait) == nil {
 		why, good := probe.check(ctx)
 		row = c.judge(ctx, t, p, row, good, why)
+		wait = spread(p.Interval)
 	}
 }
 

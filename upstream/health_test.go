@@ -89,7 +89,8 @@ func (b *checkBed) told() string {
 }
 
 func httpPolicy() *HealthPolicy {
-	p := &HealthPolicy{Interval: 10 * time.Second, Timeout: 5 * time.Second, Healthy: 2, Unhealthy: 3, Method: "GET", Path: "/up?q=1"}
+	p := &HealthPolicy{Interval: 10 * time.Second, Timeout: 5 * time.Second, Healthy: 2, Unhealthy: 3, Method: "GET",
+		Path: "/up?q=1"}
 	p.Expected.Add(200, 399)
 	return p
 }
@@ -114,15 +115,17 @@ func newSwitchable(t *testing.T, network, address string) *switchable {
 		t.Fatal(err)
 	}
 	s := &switchable{}
-	s.Server = &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		answer := s.answer
-		s.mu.Unlock()
-		answer(w, r)
-	})}}
+	s.Server = &httptest.Server{Listener: l, Config: &http.Server{Handler: s}}
 	s.Start()
 	t.Cleanup(s.Close)
 	return s
+}
+
+func (s *switchable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	answer := s.answer
+	s.mu.Unlock()
+	answer(w, r)
 }
 
 func (s *switchable) answers(f http.HandlerFunc) {

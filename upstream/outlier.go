@@ -23,15 +23,14 @@ func (s *Service) failed(t *Target, p *OutlierPolicy, now reactor.Instant, e *co
 	if t.has(isEjected) {
 		return // of a request that began before
 	}
-	n := int(t.errors.Add(1))
-	if n < p.ConsecutiveErrors {
-		return
+	if n := int(t.errors.Add(1)); n >= p.ConsecutiveErrors {
+		s.eject(t, p, now, func() string {
+			if e != nil {
+				return fmt.Sprintf("%d consecutive errors, the last: %v", n, e)
+			}
+			return fmt.Sprintf("%d consecutive errors, the last: status %d", n, status)
+		})
 	}
-	last := fmt.Sprint("status ", status)
-	if e != nil {
-		last = e.Error()
-	}
-	s.eject(t, p, now, fmt.Sprintf("%d consecutive errors, the last: %s", n, last))
 }
 
 // succeeded counts one success of a target. Any goroutine. It writes only after an error.
@@ -42,7 +41,7 @@ func (t *Target) succeeded() {
 }
 
 // eject leaves a target out, unless too many are already; then the next error tries again.
-func (s *Service) eject(t *Target, p *OutlierPolicy, now reactor.Instant, why string) {
+func (s *Service) eject(t *Target, p *OutlierPolicy, now reactor.Instant, why func() string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	targets, ejected := s.Targets(), 0
@@ -75,7 +74,7 @@ func (s *Service) eject(t *Target, p *OutlierPolicy, now reactor.Instant, why st
 	t.ejections.Add(1)
 	t.errors.Store(0)
 	t.mark(isEjected, true)
-	t.tell(Event{What: EventEjected, From: "in", To: "out", Why: fmt.Sprintf("for %v: %s", length, why)})
+	t.tell(Event{What: EventEjected, From: "in", To: "out", Why: fmt.Sprintf("for %v: %s", length, why())})
 }
 
 // settle ends an ejection that is over and returns what is true of the target now. Any goroutine.
@@ -105,5 +104,6 @@ func (s *Service) readmit(t *Target, now reactor.Instant, why string) {
 // blames reports whether an error speaks against the server: not when the client, a limit of ours, or the end of an
 // idle connection was the cause, nor when a tunnel was reset, which is how some servers end theirs.
 func blames(e *codec.Error) bool {
-	return e.Side == codec.Upstream && e != errTunnelLost && e.Kind != codec.KindQueue && e.Kind != codec.KindNoTarget && e.Retry != codec.RetryIdle
+	return e.Side == codec.Upstream && e.Kind != codec.KindQueue && e.Kind != codec.KindNoTarget &&
+		e.Retry != codec.RetryIdle && e != errTunnelLost
 }

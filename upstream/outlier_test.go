@@ -43,13 +43,15 @@ func TestEjection(t *testing.T) {
 		t.Errorf("told %q though there was a success", got)
 	}
 	s.failed(x, p, now, errRefused, 0)
-	if got, want := told(), "1 ejected: for 30s: 3 consecutive errors, the last: upstream: refused: the server cannot be connected to"; got != want {
+	want := "1 ejected: for 30s: 3 consecutive errors, the last: " + errRefused.Error()
+	if got := told(); got != want {
 		t.Errorf("told %q, want %q", got, want)
 	}
 	for range 10 {
 		s.failed(x, p, now, errRefused, 0) // of requests that it had already
 	}
-	if st := x.Status(now.Add(10 * time.Second)); st.State != TargetEjected || st.EjectedFor != 20*time.Second || st.Ejections != 1 || !st.Healthy {
+	if st := x.Status(now.Add(10 * time.Second)); st.State != TargetEjected || st.EjectedFor != 20*time.Second ||
+		st.Ejections != 1 || !st.Healthy {
 		t.Errorf("the status is %+v", st)
 	}
 	if st := x.Status(now.Add(30 * time.Second)); st.State != TargetUp || st.EjectedFor != 0 {

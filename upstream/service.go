@@ -165,7 +165,8 @@ type Query struct {
 	Key     uint64          // with ConsistentHash: Service.Key of the request
 	Stick   *Target         // Service.Stuck of the request; chosen unless it was tried or cannot be used
 	Breaker *ServiceBreaker // servers whose part of it is open are left out; nil: none are
-	Timeout time.Duration   // of the attempt, its wait for a connection included, until the response head, or of silence while it takes content; 0: Options.RequestTimeout, from when the connection is there
+	Timeout time.Duration   // of the attempt, waiting and connecting included, until the response head or, while the
+	// server takes content, of its silence; 0: Options.RequestTimeout, from when there is a connection
 }
 
 // Open begins one attempt to have a request answered by a server of the service. It returns at once; r hears the

@@ -343,7 +343,8 @@ func TestWorlds(t *testing.T) {
 		}
 	}
 	t.Logf("%v", total)
-	for _, what := range []string{"ejected out", "returned in", "breaker open", "breaker half-open", "breaker closed", "health down"} {
+	for _, what := range []string{"ejected out", "returned in", "breaker open", "breaker half-open", "breaker closed",
+		"health down"} {
 		if total[what] == 0 {
 			t.Errorf("%s: %d times in all worlds", what, total[what])
 		}

@@ -71,9 +71,7 @@ func (t *Target) Status(now reactor.Instant) Status {
 		st.LastError = e.Error()
 	}
 	if s := t.service.Load(); s != nil {
-		if began := t.joined.Load(); began > notJoining && s.Options().SlowStart > 0 {
-			st.SlowStart = float64(t.share(now, s.Options().SlowStart)) / wholeWeight
-		}
+		st.SlowStart = float64(t.share(now, s.Options().SlowStart)) / wholeWeight
 		for _, b := range s.breakers() {
 			st.Breakers = append(st.Breakers, b.server(t).status(b.policy.Name, now))
 		}

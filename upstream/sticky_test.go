@@ -26,7 +26,8 @@ func TestStickyCookies(t *testing.T) {
 			t.Errorf("target %d has the cookie %s", i, s.Cookie(x))
 		}
 		values[pair] = true
-		for _, h := range []*codec.Head{request(pair), request("a=b; " + pair + "; c=d"), request("a=b", " "+pair), request("srv2=x;" + pair)} {
+		for _, h := range []*codec.Head{request(pair), request("a=b; " + pair + "; c=d"), request("a=b", " "+pair),
+			request("srv2=x;" + pair)} {
 			if s.Stuck(h) != x {
 				t.Errorf("target %d: %s does not lead to it", i, h.Fields[len(h.Fields)-1].Value)
 			}

@@ -62,7 +62,7 @@ type Target struct {
 // Values of Target.joined that are no Instant.
 const (
 	notJoining = 0  // the target has its whole weight
-	joinsNext  = -1 // slow start begins when a loop sees the target first
+	joinsNext  = -1 // slow start begins when somebody looks at the target first
 )
 
 // Counts is one loop's share of a target's counts. That loop writes, any goroutine reads.
