@@ -45,7 +45,7 @@ func (e *Engine) dumpGenerations(w io.Writer) {
 }
 
 func (e *Engine) dumpLoops(w io.Writer) {
-	fmt.Fprint(w, "\nloop\tfresh\tidle\tactive\ttunnels\tsockets\tturns\tstalls\tpanics\taccept pauses\tshed\n")
+	fmt.Fprint(w, "\nloop\tfresh\tidle\tactive\ttunnels\tsockets\tturns\tstalls\tcontained\taccept pauses\tshed\n")
 	for i, n := range poll(e.workers, func(w *worker) frontend.Counts { return w.conns.Counts() }) {
 		if n == nil {
 			fmt.Fprintf(w, "%d\tdoes not answer: see the goroutines\t\t\t", i)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -114,6 +115,9 @@ func (n *names) set(v *service) {
 	var set []*upstream.Target
 	inUse := map[*upstream.Target]bool{}
 	add := func(s *server, nth int, id string, addr reactor.Addr) {
+		if nth > 0 { // the same URL once more
+			id += " #" + strconv.Itoa(nth+1)
+		}
 		t := n.target(targetKey{v.Name, s.url.String(), nth, addr.TCP.Addr()}, s, id, addr)
 		set = append(set, t)
 		inUse[t] = true

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -136,6 +137,7 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 		go serveProfiles(f.pprof, logger)
 	}
 	e.Start(context.Background())
+	go dumpWhenTold(e, stderr, logger)
 	for s := range signals {
 		switch s {
 		case syscall.SIGUSR1:
@@ -158,6 +160,22 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 		}
 	}
 	return exitOK
+}
+
+// dumpWhenTold writes the state of the proxy at every SIGTTIN, also while it drains.
+func dumpWhenTold(e *engine.Engine, w io.Writer, logger *slog.Logger) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTTIN)
+	for range told {
+		var b bytes.Buffer // so that lines of the log do not come between
+		err := e.Dump(&b)
+		if err == nil {
+			_, err = b.WriteTo(w)
+		}
+		if err != nil {
+			logger.Error("the state was not written", "error", err)
+		}
+	}
 }
 
 // drain lets running requests end. A second signal ends the wait.

@@ -224,6 +224,30 @@ func TestReopenOfTheAccessLog(t *testing.T) {
 	}
 }
 
+// SIGTTIN: the state is written beside the log, also of a proxy that drains, and changes nothing.
+func TestDumpOfTheState(t *testing.T) {
+	s, open := gated(t)
+	p := start(t, site{server: s, sections: "shutdown: {drain_timeout_seconds: 60}\n"})
+	p.signal(syscall.SIGTTIN)
+	eventually(t, "the state is written", func() bool { return strings.Contains(p.log.String(), "goroutine profile: total") })
+	if log := p.log.String(); !strings.Contains(log, "http://"+s.address) || !strings.Contains(log, "ready true") {
+		t.Errorf("the state is %s", log)
+	}
+	c := p.busy(t, s)
+	p.signal(syscall.SIGTERM)
+	eventually(t, "the state is written while the proxy drains", func() bool {
+		p.signal(syscall.SIGTTIN)
+		return strings.Contains(p.log.String(), "ready false")
+	})
+	if strings.Contains(p.log.String(), "does not answer") {
+		t.Errorf("a loop gave no answer: %s", p.log.String())
+	}
+	open()
+	if a := c.receive("GET"); a.StatusCode != 200 {
+		t.Errorf("status %d", a.StatusCode)
+	}
+}
+
 // A signal that means nothing yet must not end a proxy that serves.
 func TestProxyServesBesideItsSignals(t *testing.T) {
 	s := newServer(t, greet)
