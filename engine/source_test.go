@@ -37,7 +37,7 @@ func TestMetricsOfServers(t *testing.T) {
 		"middlewares: {guard: {circuit_breaker: {failure_threshold: 1}}}\n"+
 		"routers: {all: {rule: 'PathPrefix(`/`)', service: main, middlewares: [guard]}}\n", live.address, dead), 1)
 	client := p.dial(t)
-	for range 3 { // each of the servers in turn
+	for range 6 { // each of the servers in turn, and those that are left again
 		client.expect("/", 200, "live")
 	}
 	text := p.scrape(t)
