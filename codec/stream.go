@@ -75,6 +75,7 @@ const (
 	KindPanic          // our own fault, contained
 	KindBreaker        // a circuit breaker is open
 	KindStatus         // the status of a response was to be asked for again, and could not
+	KindOverload       // the proxy is short of memory
 	kindCount
 )
 
@@ -83,7 +84,7 @@ const Kinds = int(kindCount)
 
 func (k Kind) String() string {
 	return [...]string{"none", "syntax", "too_large", "timeout", "closed", "refused", "resolve", "no_target", "queue",
-		"cancelled", "panic", "breaker_open", "status"}[k]
+		"cancelled", "panic", "breaker_open", "status", "overload"}[k]
 }
 
 // Retry tells what may follow a failed attempt.

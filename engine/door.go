@@ -12,20 +12,48 @@ import (
 // door is an address that clients come to, whatever configurations call it: its listening sockets and, on every loop, a
 // doorkeeper. A reload that renames an entry point or changes what it asks of clients touches no socket.
 //
-// It keeps the connections that came through it, over all loops, at its limit: above it accepting pauses everywhere and
-// new connections wait in the kernel's queue. Loops that accept at the same moment may each take one more.
+// It keeps the connections that came through it at its limit, and all of the process at theirs: above it accepting pauses
+// and new connections wait in the kernel's queue. Loops that accept at the same moment may each take one more.
 type door struct {
 	// Immutable:
 	address  config.Address
 	listener *reactor.Listener
 	keepers  []*doorkeeper // by loop
+	clients  *clients
 
 	// Guarded by Engine.changing:
 	name string // of the entry point
 
-	// Atomic, any goroutine:
+	gate
+}
+
+// clients are the connections of all doors.
+type clients struct {
+	gate
+	workers []*worker // immutable once a door is open
+}
+
+// gate counts connections, over all loops, against a limit. Atomic, any goroutine.
+type gate struct {
 	limit atomic.Int64 // 0: none
 	open  atomic.Int64
+}
+
+// enter counts one more and reports whether that was the last for which there is room.
+func (g *gate) enter() (full bool) {
+	n, limit := g.open.Add(1), g.limit.Load()
+	return limit > 0 && n >= limit
+}
+
+// leave counts one less and reports whether there is room for the first time.
+func (g *gate) leave() (room bool) {
+	n, limit := g.open.Add(-1), g.limit.Load()
+	return limit > 0 && n == limit-1
+}
+
+func (g *gate) full() bool {
+	limit := g.limit.Load()
+	return limit > 0 && g.open.Load() >= limit
 }
 
 // doorkeeper is one loop's part of a door, and belongs to the loop.
@@ -38,17 +66,17 @@ type doorkeeper struct {
 
 // openDoor opens the listening sockets of an entry point; loops begin to accept when they adopt a configuration. ours
 // are the doors that may overlap with it.
-func openDoor(ep *entryPoint, workers []*worker, ours []*door) (*door, error) {
+func openDoor(ep *entryPoint, all *clients, ours []*door) (*door, error) {
 	listeners := make([]*reactor.Listener, len(ours))
 	for i, d := range ours {
 		listeners[i] = d.listener
 	}
-	l, err := reactor.Listen(ep.address.String(), len(workers), listeners...)
+	l, err := reactor.Listen(ep.address.String(), len(all.workers), listeners...)
 	if err != nil {
 		return nil, err
 	}
-	d := &door{address: ep.address, listener: l, name: ep.name}
-	for _, w := range workers {
+	d := &door{address: ep.address, listener: l, name: ep.name, clients: all}
+	for _, w := range all.workers {
 		k := &doorkeeper{door: d, loop: w.loop}
 		k.entry = &frontend.EntryPoint{Local: w.local, Conns: w.conns, OnClosed: k.left}
 		d.keepers = append(d.keepers, k)
@@ -82,20 +110,35 @@ func (k *doorkeeper) close() {
 }
 
 func (k *doorkeeper) entered() {
-	n, limit := k.open.Add(1), k.limit.Load()
-	if limit > 0 && n >= limit {
+	if k.gate.enter() {
 		k.tellAll()
+	}
+	if k.clients.enter() {
+		k.clients.tellAll(k)
 	}
 }
 
 func (k *doorkeeper) left() {
-	n, limit := k.open.Add(-1), k.limit.Load()
-	if limit > 0 && n == limit-1 {
+	if k.gate.leave() {
 		k.tellAll()
+	}
+	if k.clients.leave() {
+		k.clients.tellAll(k)
 	}
 }
 
-// tellAll makes every loop look, this one at once.
+// tellAll makes the keepers of all doors look, those of k's loop at once.
+func (c *clients) tellAll(k *doorkeeper) {
+	for _, w := range c.workers {
+		if w.loop == k.loop {
+			w.look()
+		} else {
+			w.loop.Post(w.look)
+		}
+	}
+}
+
+// tellAll makes the door's keeper on every loop look, this one at once.
 func (k *doorkeeper) tellAll() {
 	for _, other := range k.keepers {
 		if other == k {
@@ -108,9 +151,9 @@ func (k *doorkeeper) tellAll() {
 
 // look accepts or not by what is true now: what loops tell each other may arrive in another order than it happened.
 func (k *doorkeeper) look() {
-	limit := k.limit.Load()
+	full := k.gate.full() || k.clients.full()
 	for _, a := range k.acceptors {
-		if limit > 0 && k.open.Load() >= limit {
+		if full {
 			a.Pause()
 		} else {
 			a.Resume()

@@ -155,6 +155,39 @@ func TestMaxConnections(t *testing.T) {
 	three.hear(response("x"))
 }
 
+// TestMaxConnectionsOfAll has more clients than the process takes, at two addresses.
+func TestMaxConnectionsOfAll(t *testing.T) {
+	b := listen(t)
+	b.serve("x")
+	const text = "entrypoints: {web: {address: '127.0.0.1:0'}, other: {address: '127.0.0.1:0'}}\n" +
+		"services: {main: {servers: [{url: 'http://%s'}]}}\nrouters: {main: {rule: 'Host(`*`)', service: main}}\n" +
+		"shutdown: {idle_close_seconds: 0}\nlimits: {max_connections: %d}\n"
+	p := startText(t, fmt.Sprintf(text, b.address, 2), 2)
+	one, two := p.dial(t), dialPeer(t, p.Addr("other").String())
+	for _, c := range []*peer{one, two} {
+		c.say(get)
+		c.hear(response("x"))
+	}
+	waits := func(c *peer) {
+		t.Helper()
+		c.say(get)
+		c.conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if n, err := c.conn.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("one connection too many was served: %d, %v", n, err)
+		}
+	}
+	three := dialPeer(t, p.Addr("other").String())
+	waits(three)
+	one.close() // at the other address there is room now
+	three.hear(response("x"))
+	four := p.dial(t)
+	waits(four)
+	if err := p.Reload(parse(t, fmt.Sprintf(text, b.address, 3))); err != nil {
+		t.Fatal(err)
+	}
+	four.hear(response("x"))
+}
+
 // TestMaxConnectionsComeAndGo has clients come and go on two loops; none may be forgotten in the kernel's queue.
 func TestMaxConnectionsComeAndGo(t *testing.T) {
 	b := listen(t)

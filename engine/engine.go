@@ -39,6 +39,7 @@ type Engine struct {
 	started  time.Time
 	registry *telemetry.Registry
 	group    *upstream.Group
+	overload *overload
 	workers  []*worker
 	batches  bool // socket calls of a turn are made together
 	names    *names
@@ -57,6 +58,7 @@ type Engine struct {
 
 	failure atomic.Pointer[loadFailure] // the last; nil when none was
 
+	clients clients
 	old     generations
 	events  chan upstream.Event // to be logged
 	running sync.WaitGroup
@@ -99,6 +101,7 @@ func New(c *config.Config, o Options) (*Engine, error) {
 		names: newNames(o.Loops, o.Logger), old: generations{ended: make(chan struct{}, 1)},
 		events: make(chan upstream.Event, eventQueue), ended: make(chan struct{})}
 	e.catalog = newCatalog(e.happened)
+	e.overload = newOverload(o.Logger, newMemoryMeter().read, e.onEach((*worker).relieve), e.onEach((*worker).letGo))
 	e.registry.SetSource(source{e})
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	err := e.open(c)
@@ -122,9 +125,19 @@ func (e *Engine) open(c *config.Config) error {
 		}
 		e.workers = append(e.workers, w)
 	}
+	e.clients.workers = e.workers
 	e.batches = e.workers[0].loop.Batches()
 	e.first, err = e.prepare(c)
 	return err
+}
+
+// onEach is f on every loop, without waiting for any.
+func (e *Engine) onEach(f func(*worker)) func() {
+	return func() {
+		for _, w := range e.workers {
+			w.loop.Post(func() { f(w) })
+		}
+	}
 }
 
 // at says where in a configuration the cause of an error is.
@@ -147,6 +160,7 @@ func (e *Engine) Start(ctx context.Context) {
 		e.running.Go(func() { w.run(pin) })
 	}
 	e.running.Go(e.followGenerations)
+	e.running.Go(func() { e.overload.watch(e.ended) })
 	e.running.Go(e.logEvents)
 	e.stage = stageServing
 	e.commit(ch)

@@ -57,6 +57,9 @@ func (o *observer) Done(x *exchange.Exchange) {
 	if x.Err != nil && x.Err.Side == codec.Client && x.Err.Kind != codec.KindNone {
 		o.entries[x.EntryPoint()].ClientError(int(x.Err.Kind))
 	}
+	if x.Err != nil && x.Err.Kind == codec.KindOverload {
+		o.entries[x.EntryPoint()].Refused()
+	}
 	if o.log != nil {
 		o.append(x, total, upstreamTime, added)
 	}

@@ -27,7 +27,13 @@ func newPeer(t testing.TB, name string, c net.Conn) *peer {
 // dial opens a client connection to the proxy.
 func (p *proxy) dial(t testing.TB) *peer {
 	t.Helper()
-	c, err := dialAddress(p.address)
+	return dialPeer(t, p.address)
+}
+
+// dialPeer opens a client connection to an address.
+func dialPeer(t testing.TB, address string) *peer {
+	t.Helper()
+	c, err := dialAddress(address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func (e *Engine) openFor(ch *change) error {
 		if next.doors[i] != nil {
 			continue
 		}
-		d, err := openDoor(ep, e.workers, slices.Concat(now.doors, ch.opened))
+		d, err := openDoor(ep, &e.clients, slices.Concat(now.doors, ch.opened))
 		if err != nil {
 			return at(c, "entrypoints."+ep.name+".address", err)
 		}
@@ -211,6 +211,8 @@ func (e *Engine) commit(ch *change) {
 	if e.options.SetLog != nil {
 		e.options.SetLog(next.config.Log)
 	}
+	e.overload.configure(next.config.Limits)
+	e.clients.limit.Store(int64(next.config.Limits.MaxConnections))
 	e.adopt(ch, e.old.add(before, len(e.workers)))
 	next.loadedAt = time.Now()
 	e.state.Store(next)
@@ -236,7 +238,7 @@ func (e *Engine) adopt(ch *change, over func()) {
 	adoptions := make([]*adoption, len(e.workers))
 	for i := range e.workers {
 		a := &adoption{tables: ch.catalog.tables(i, e.registry), from: ch.next, leave: ch.leave,
-			grace: ch.next.config.Shutdown.IdleClose, over: over}
+			grace: ch.next.config.Shutdown.IdleClose, feels: e.overload.forRequests(), over: over}
 		if log := ch.next.accessLog; log != nil {
 			a.log = log.Shard(i)
 		}

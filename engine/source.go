@@ -53,5 +53,7 @@ var breakerStates = map[string]telemetry.BreakerState{
 
 // Process is the telemetry.Source's.
 func (s source) Process() telemetry.ProcessSample {
-	return telemetry.ProcessSample{OldSnapshots: s.OldSnapshots(), InvariantsBroken: invariant.Broken()}
+	o := s.Overload()
+	return telemetry.ProcessSample{OldSnapshots: s.OldSnapshots(), Overload: int(o.Level), MemoryUsed: o.Used,
+		MemoryLimit: o.Limit, InvariantsBroken: invariant.Broken()}
 }

@@ -27,8 +27,7 @@ type worker struct {
 	logger      *slog.Logger
 
 	flushLater reactor.Timer
-	paused     uint64 // of the loop's own counts, how many telemetry knows
-	shed       uint64
+	paused     uint64 // of the loop's own count, how many telemetry knows
 }
 
 // newWorker makes the worker of one loop. It serves nothing before it adopts a configuration.
@@ -39,7 +38,7 @@ func (e *Engine) newWorker(index int, d *reactor.Descriptors) (*worker, error) {
 		Index:       index,
 		Descriptors: d,
 		Plain:       e.options.Plain,
-		Shed:        w.conns.ShedIdle,
+		Shed:        w.shedOne,
 		OnTurn:      w.turned,
 		OnPanic:     w.panicked,
 	})
@@ -61,6 +60,7 @@ type adoption struct {
 	from   *state
 	leave  []*door // that clients are to come through no more
 	grace  time.Duration
+	feels  *exchange.Pressure
 	over   func() // called when no exchange runs any more with the configuration before
 }
 
@@ -79,7 +79,7 @@ func (w *worker) adopt(a *adoption) {
 	for i, ep := range a.from.snapshot.entryPoints {
 		k := a.from.doors[i].keepers[w.loop.Index()]
 		env := *ep.env
-		env.Generation = w.generation
+		env.Generation, env.Pressure = w.generation, a.feels
 		k.entry.Env, k.entry.Settings = &env, ep.settings
 		k.entry.Meter = entryMeter{a.tables.entries[env.EntryPoint]}
 		if k.acceptors == nil {
@@ -140,13 +140,49 @@ func (w *worker) flushLog() {
 // turned is told of each turn of the loop.
 func (w *worker) turned(took time.Duration) {
 	w.counts.Turn(took)
-	s := w.loop.Stats()
-	for n := s.Pauses.Load(); w.paused < n; w.paused++ {
+	for n := w.loop.Stats().Pauses.Load(); w.paused < n; w.paused++ {
 		w.counts.AcceptPaused()
 	}
-	for n := s.Shed.Load(); w.shed < n; w.shed++ {
+}
+
+// look lets the loop accept or not, at every door.
+func (w *worker) look() {
+	for _, k := range w.doorkeepers {
+		k.look()
+	}
+}
+
+// shedOne makes room for a client: the connection of another one that is idle goes, else one to a server. It reports
+// whether there was one.
+func (w *worker) shedOne() bool {
+	if w.shedClient() {
+		return true
+	}
+	shed := w.pools.ShedIdle()
+	if shed {
+		w.counts.ShedUpstream()
+	}
+	return shed
+}
+
+func (w *worker) shedClient() bool {
+	shed := w.conns.ShedIdle()
+	if shed {
 		w.counts.Shed()
 	}
+	return shed
+}
+
+// relieve closes some of the clients' idle connections because memory is short.
+func (w *worker) relieve() {
+	for n := w.conns.Counts().Idle/shedShare + 1; n > 0 && w.shedClient(); n-- {
+	}
+}
+
+// letGo gives up memory that is only kept for later.
+func (w *worker) letGo() {
+	w.loop.LetGo()
+	w.local.LetGo()
 }
 
 func (w *worker) panicked(v any, stack []byte) {

@@ -61,6 +61,29 @@ func (p *Pools) Close() {
 	}
 }
 
+// ShedIdle closes the connection that has been idle for longest, whatever its server. It reports whether there was one.
+func (p *Pools) ShedIdle() bool {
+	var oldest *pool
+	for _, l := range p.services {
+		if l == nil {
+			continue
+		}
+		for _, q := range l.pools {
+			if len(q.idle) > 0 && (oldest == nil || q.idle[0].since < oldest.idle[0].since) {
+				oldest = q
+			}
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	c := oldest.idle[0]
+	oldest.drop(c)
+	c.state = connBusy // no longer in the pool
+	c.close()
+	return true
+}
+
 func (p *Pools) newAttempt() *Attempt {
 	if n := len(p.attempts); n > 0 {
 		a := p.attempts[n-1]
@@ -205,7 +228,7 @@ func (q *pool) pop() *h1conn {
 	return c
 }
 
-// drop removes an idle connection that closed by itself.
+// drop removes an idle connection, which is the caller's to close if it is not closed.
 func (q *pool) drop(c *h1conn) {
 	for i, other := range q.idle {
 		if other == c {

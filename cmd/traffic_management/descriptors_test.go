@@ -153,3 +153,54 @@ func TestConnectionsAboveTheLimitWait(t *testing.T) {
 		t.Errorf("status %d", a.StatusCode)
 	}
 }
+
+// Idle connections to servers make room for clients before anybody has to wait.
+func TestIdleConnectionsToServersMakeRoom(t *testing.T) {
+	const kept = 20
+	var together sync.WaitGroup
+	together.Add(kept)
+	s := newServer(t, func(c *serverConn) {
+		first := true
+		for {
+			if _, err := readHead(c); err != nil {
+				return
+			}
+			if first {
+				first = false
+				together.Done()
+				together.Wait() // so that each needs a connection of its own
+			}
+			if _, err := io.WriteString(c, greeting); err != nil {
+				return
+			}
+		}
+	})
+	p := startWithin(t, fewDescriptors, site{server: s, http: "header_timeout_ms: 60000"}, "--loops", "1")
+	clients := make([]*client, kept)
+	for i := range clients {
+		clients[i] = p.connect(t)
+		clients[i].send(field("A: b"))
+	}
+	for _, c := range clients {
+		if a := c.receive("GET"); a.StatusCode != 200 {
+			t.Fatalf("status %d", a.StatusCode)
+		}
+		c.Close()
+	}
+	eventually(t, "they are gone", func() bool { return p.metric("traffic_entrypoint_open_connections") == 0 })
+	for range 60 {
+		p.connect(t).send("GET / HTTP/1.1\r\nHost: ")
+	}
+	eventually(t, "all clients are taken", func() bool {
+		return p.metric("traffic_entrypoint_open_connections") == 60
+	})
+	if n := p.metric("traffic_loop_accept_pauses_total"); n > 0 {
+		t.Errorf("accepting paused %v times", n)
+	}
+	if n := p.metric("traffic_loop_shed_upstream_connections_total"); n < 10 {
+		t.Errorf("%v connections to servers were closed", n)
+	}
+	if n := p.metric("traffic_loop_shed_connections_total"); n > 0 {
+		t.Errorf("%v clients were closed", n)
+	}
+}

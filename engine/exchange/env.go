@@ -28,9 +28,10 @@ type Env struct {
 	Table      *routing.Table[*Route]
 	Trusted    []netip.Prefix // peers whose forwarding fields are kept
 	Alias      AliasPolicy
-	MaxBody    int64    // of request content in bytes; 0: no limit
-	Upgrades   []string // names of the protocols that a request may ask for, in lower case
-	EntryPoint int      // number of the entry point, for tables kept by the observer
+	MaxBody    int64     // of request content in bytes; 0: no limit
+	Upgrades   []string  // names of the protocols that a request may ask for, in lower case
+	Pressure   *Pressure // nil: none is felt
+	EntryPoint int       // number of the entry point, for tables kept by the observer
 
 	// Generation is the loop's count of exchanges with this configuration: with it an Env belongs to one loop. nil
 	// when nobody counts.

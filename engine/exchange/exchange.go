@@ -91,6 +91,10 @@ func (x *Exchange) Request(end bool) {
 	} else if h := &x.RequestHead; h.Version != codec.HTTP10 {
 		x.awaitsContinue = h.Get(codec.FieldExpect) != nil
 	}
+	if x.env.Pressure.Level() == PressureRefuse {
+		x.Reject(errOverload)
+		return
+	}
 	if e := x.prepare(); e != nil {
 		x.Reject(e)
 		return

@@ -66,7 +66,7 @@ func (e *EntryPoint) Leave(over time.Duration) {
 	e.Conns.closeIdle(e.Local.Loop, over, e)
 }
 
-// ending reports whether responses are to be the last of their connections.
+// ending reports whether responses are to be the last of their connections, for good.
 func (e *EntryPoint) ending() bool { return e.stage == drainRunning || e.Conns.stage == drainRunning }
 
 // closeIdle closes the idle connections of an entry point, or of all when it is nil, evenly over a time.

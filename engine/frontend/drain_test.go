@@ -222,3 +222,35 @@ func TestWalk(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// Short of memory, every response is its connection's last; then requests are refused before they reach a server, whatever
+// they are; and when there is memory again all is as before.
+func TestPressure(t *testing.T) {
+	s := newStall(t)
+	pressure := new(exchange.Pressure)
+	env := *s.entry.Env
+	env.Pressure = pressure
+	s.entry.Env = &env
+	first, second, third, fourth := s.idle(), s.idle(), s.idle(), s.idle()
+	server := s.servers[0]
+	fourth.sends(get)
+	pressure.Set(exchange.PressureNoKeepAlive)
+	first.sends(post)
+	s.servers[1].sends(ok)
+	first.is("end", lastOK, "hi")
+	server.got = ""
+	pressure.Set(exchange.PressureRefuse)
+	second.sends(post)
+	second.is("end", "HTTP/1.1 503 Service Unavailable\r\n", "Retry-After: ", "Connection: close\r\n", "short of memory")
+	third.sends(put)
+	third.is("end", "HTTP/1.1 503 Service Unavailable\r\n", "Connection: close\r\n")
+	if server.got != "" || strings.Count(s.servers[1].got, "HTTP/1.1") != 1 || len(s.servers) != 2 {
+		t.Errorf("the server got %q and %q over %d connections", server.got, s.servers[1].got, len(s.servers))
+	}
+	pressure.Set(exchange.PressureNormal)
+	server.sends(ok)
+	fourth.is("", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+	fourth.sends(get)
+	server.sends(ok)
+	fourth.is("", "hi", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+}

@@ -3,6 +3,7 @@ package frontend
 import (
 	"traffic_management/codec"
 	"traffic_management/codec/h1"
+	"traffic_management/engine/exchange"
 )
 
 // Head is the Stream's: it writes a response head with the framing that fits the client.
@@ -36,7 +37,9 @@ func (c *H1) Head(h *codec.Head, end bool) {
 		c.framing = codec.ByClose
 		c.persist = codec.OptClose
 	}
-	if c.phase == phaseContent && !c.cheapRest() || c.entry.ending() || c.x.OffersUpgrade() {
+	e := c.entry
+	if c.phase == phaseContent && !c.cheapRest() || e.ending() || c.x.OffersUpgrade() ||
+		e.Env.Pressure.Level() != exchange.PressureNormal {
 		c.persist = codec.OptClose
 	}
 	h.Method = c.method // some responses have no content because of it
