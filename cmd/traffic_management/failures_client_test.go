@@ -158,6 +158,10 @@ func (c *caller) hear(n int) (o ending, keeps bool, err error) {
 	switch response.StatusCode {
 	case 200:
 		o, err = c.judge(n, response, string(body), broken)
+	case 500:
+		if o, err = c.judge(n, response, string(body), broken); o == whole {
+			o = declined
+		}
 	case 502:
 		o, err = badGateway, ours(response, body)
 	case 503:

@@ -25,11 +25,14 @@ type matrix []*cell
 
 func newMatrix() (m matrix) {
 	for i := range failures {
+		f := &failures[i]
 		for k := range kinds {
-			if failures[i].want[k] != none {
-				m = append(m, &cell{failure: &failures[i], kind: k, host: fmt.Sprintf("f%d-%d.test", i, k),
-					underway: make(chan struct{}), heard: make(chan struct{}), over: make(chan struct{}),
-					through: make(chan struct{})})
+			for p, want := range [...]ending{plain: f.want[k], repeat: f.again[k]} {
+				if want != none {
+					m = append(m, &cell{failure: f, kind: k, policy: policy(p), wanted: want,
+						host: fmt.Sprintf("f%d-%d-%d.test", i, k, p), underway: make(chan struct{}),
+						heard: make(chan struct{}), over: make(chan struct{}), through: make(chan struct{})})
+				}
 			}
 		}
 	}
@@ -44,7 +47,7 @@ func (m matrix) String() string {
 		switch {
 		case x.stage == onDial:
 			connect = connectTime
-		case x.act == stall, x.act == dribble:
+		case x.policy == plain && (x.act == stall || x.act == dribble):
 			rest = failureTime
 		}
 		fmt.Fprintf(b, "  s%d: {servers: [{url: 'http://%s'}, {url: 'http://%s'}], pool: {idle_timeout_seconds: 30}, "+
@@ -53,8 +56,11 @@ func (m matrix) String() string {
 	}
 	b.WriteString("routers:\n")
 	for i, x := range m {
-		fmt.Fprintf(b, "  r%d: {rule: 'Host(`%s`)', service: s%d}\n", i, x.host, i)
+		fmt.Fprintf(b, "  r%d: {rule: 'Host(`%s`)', service: s%d, middlewares: [%s]}\n", i, x.host, i,
+			[...]string{plain: "", repeat: "again"}[x.policy])
 	}
+	fmt.Fprintf(b, "middlewares:\n  again: {retry: {attempts: 2, initial_interval_ms: 10, attempt_timeout_ms: %d, on_status: [500]}}\n",
+		failureTime.Milliseconds())
 	b.WriteString("metrics: {address: '127.0.0.1:0'}\nlog: {format: json}\nshutdown: {drain_timeout_seconds: 1}\n")
 	return b.String()
 }
@@ -81,8 +87,8 @@ func TestServerFailures(t *testing.T) {
 	}
 	all.Wait()
 	for i, x := range m {
-		if errs[i] != nil || endings[i]&^x.want[x.kind] != 0 || endings[i] == 0 {
-			t.Errorf("%s, %v: %v (%v), want %v", x.name, x.kind, endings[i], errs[i], x.want[x.kind])
+		if errs[i] != nil || endings[i]&^x.wanted != 0 || endings[i] == none {
+			t.Errorf("%s, %v, policy %d: %v (%v), want %v", x.name, x.kind, x.policy, endings[i], errs[i], x.wanted)
 		}
 	}
 	for _, x := range m { // the connections that the proxy keeps to them end

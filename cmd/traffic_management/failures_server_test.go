@@ -26,6 +26,14 @@ const (
 // dribbleEvery is the time between two bytes of a server that dribbles.
 const dribbleEvery = 20 * time.Millisecond
 
+// policy is what the router of a cell does about failures.
+type policy int
+
+const (
+	plain  policy = iota // nothing
+	repeat               // it has the retry middleware
+)
+
 // contentOf is size bytes that belong to one message only: those of others differ within a tag's length.
 func contentOf(tag string, size int) string {
 	return strings.Repeat("<"+tag+">", size/(len(tag)+2)+1)[:size]
@@ -35,8 +43,10 @@ func contentOf(tag string, size int) string {
 // at the exchange meets the failure, whichever server has it, and every other attempt and exchange is answered well.
 type cell struct {
 	*failure
-	kind kind
-	host string // of its requests, by which it has a router and a service of its own
+	kind   kind
+	policy policy
+	wanted ending // of its exchange, by its kind and policy
+	host   string // of its requests, by which it has a router and a service of its own
 
 	addresses [2]string
 	servers   []*server     // those that there are
@@ -246,6 +256,9 @@ func (x *cell) respond(c *serverConn, n int) bool {
 	case afterAll:
 		sent = known + content
 	}
+	if x.act == decline {
+		sent = strings.Replace(known+content, "200 OK", "500 Internal Server Error", 1)
+	}
 	if x.act == babble {
 		sent += x.text
 	}
@@ -256,7 +269,7 @@ func (x *cell) respond(c *serverConn, n int) bool {
 		x.awaitClient()
 	}
 	x.fail(c, rest)
-	return x.act == dribble
+	return x.act == dribble || x.act == decline
 }
 
 // awaitClient waits until the client has what was sent, so that it is not lost with the connection.
@@ -268,13 +281,13 @@ func (x *cell) awaitClient() {
 	}
 }
 
-// fail is what the server does then. It returns when the connection is over, on either side, or all was sent after all.
+// fail is what the server does then. It returns when the connection is over, on either side, or it has said all.
 func (x *cell) fail(c *serverConn, rest string) {
 	switch x.act {
 	case reset:
 		_ = c.Conn.(*net.TCPConn).SetLinger(0)
 		return
-	case finish:
+	case finish, decline:
 		return
 	case halfFinish:
 		_ = c.Conn.(*net.TCPConn).CloseWrite()

@@ -41,13 +41,14 @@ const (
 	timedOut                       // 504
 	cutShort                       // a part of the answer; the connection ends so that the client can tell
 	hungUp                         // the connection ends without any answer
+	declined                       // the server's own 500
 
 	none ending = 0 // an exchange of this kind cannot meet the failure
 )
 
 func (o ending) String() string {
 	var all []string
-	for i, name := range []string{"whole", "other server", "502", "503", "504", "cut short", "closed"} {
+	for i, name := range []string{"whole", "other server", "502", "503", "504", "cut short", "closed", "500"} {
 		if o&(1<<i) != 0 {
 			all = append(all, name)
 		}
@@ -87,6 +88,7 @@ const (
 	dribble                // sends the rest a byte at a time
 	babble                 // sends failure.text at once, and then nothing
 	babbleLater            // the same when the client has the response
+	decline                // answers 500, and goes on
 )
 
 // failure is one way in which a server fails, and what comes of it for each kind of exchange.
@@ -96,6 +98,7 @@ type failure struct {
 	act   act
 	text  string // of babble
 	want  [kinds]ending
+	again [kinds]ending // with the retry middleware; nothing in it: not tried
 }
 
 // all is the same ending for every kind.
@@ -120,6 +123,10 @@ func but(w [kinds]ending, o ending, of ...kind) [kinds]ending {
 // tunnels is the ending of tunnels alone.
 func tunnels(o ending) [kinds]ending { return but(all(none), o, tunnelled) }
 
+// repeated are the endings where the retry middleware sends requests again whose method is idempotent; o is that of the
+// others.
+func repeated(o ending) [kinds]ending { return but(all(elsewhere), o, plainPost, uploading, keptPost) }
+
 // withContent are endings of the kinds whose request has content.
 func withContent(o ending) [kinds]ending { return but(all(none), o, plainPost, uploading, keptPost) }
 
@@ -131,75 +138,98 @@ const (
 
 // failures are the rows of docs/failures.md.
 var failures = []failure{
-	{"refuses connections", onDial, reset, "", all(elsewhere)},
-	{"does not accept connections", onDial, stall, "", all(elsewhere)},
+	{name: "refuses connections", stage: onDial, act: reset, want: all(elsewhere)},
+	{name: "does not accept connections", stage: onDial, act: stall, want: all(elsewhere)},
 
-	{"resets a new connection", onAccept, reset, "", all(badGateway | elsewhere)},
-	{"closes a new connection", onAccept, finish, "", all(badGateway | elsewhere)},
-	{"accepts and says nothing", onAccept, stall, "", all(timedOut)},
+	{name: "resets a new connection", stage: onAccept, act: reset, want: all(badGateway | elsewhere),
+		again: repeated(badGateway | elsewhere)},
+	{name: "closes a new connection", stage: onAccept, act: finish, want: all(badGateway | elsewhere),
+		again: repeated(badGateway | elsewhere)},
+	{name: "accepts and says nothing", stage: onAccept, act: stall, want: all(timedOut), again: repeated(timedOut)},
 
-	{"resets inside the request's content", onRequest, reset, "", withContent(badGateway)},
-	{"closes inside the request's content", onRequest, finish, "", withContent(badGateway)},
-	{"stops reading the request's content", onRequest, stall, "", withContent(timedOut)},
+	{name: "resets inside the request's content", stage: onRequest, act: reset, want: withContent(badGateway)},
+	{name: "closes inside the request's content", stage: onRequest, act: finish, want: withContent(badGateway)},
+	{name: "stops reading the request's content", stage: onRequest, act: stall, want: withContent(timedOut)},
 
-	{"resets when it has the request", onHead, reset, "", but(all(badGateway), elsewhere, pipelined)},
-	{"closes when it has the request", onHead, finish, "", but(all(badGateway), elsewhere, pipelined)},
-	{"sends FIN when it has the request, and reads on", onHead, halfFinish, "", but(all(badGateway), elsewhere, pipelined)},
-	{"does not answer", onHead, stall, "", all(timedOut)},
+	{name: "resets when it has the request", stage: onHead, act: reset, want: but(all(badGateway), elsewhere, pipelined),
+		again: repeated(badGateway)},
+	{name: "closes when it has the request", stage: onHead, act: finish, want: but(all(badGateway), elsewhere, pipelined),
+		again: repeated(badGateway)},
+	{name: "sends FIN when it has the request, and reads on", stage: onHead, act: halfFinish,
+		want:  but(all(badGateway), elsewhere, pipelined),
+		again: repeated(badGateway)},
+	{name: "does not answer", stage: onHead, act: stall, want: all(timedOut), again: repeated(timedOut)},
 
-	{"resets inside the response head", inHead, reset, "", all(badGateway)},
-	{"closes inside the response head", inHead, finish, "", all(badGateway)},
-	{"stops inside the response head", inHead, stall, "", all(timedOut)},
-	{"sends the response head too slowly", inHead, dribble, "", all(timedOut)},
+	{name: "answers 500", stage: onHead, act: decline, want: all(declined), again: repeated(declined)},
 
-	{"resets behind the response head", afterHead, reset, "", ordinary(cutShort)},
-	{"closes behind the response head", afterHead, finish, "", ordinary(cutShort)},
-	{"stops behind the response head", afterHead, stall, "", ordinary(cutShort)},
+	{name: "resets inside the response head", stage: inHead, act: reset, want: all(badGateway), again: all(badGateway)},
+	{name: "closes inside the response head", stage: inHead, act: finish, want: all(badGateway)},
+	{name: "stops inside the response head", stage: inHead, act: stall, want: all(timedOut), again: all(timedOut)},
+	{name: "sends the response head too slowly", stage: inHead, act: dribble, want: all(timedOut)},
 
-	{"resets inside content of known length", inContent, reset, "", ordinary(cutShort)},
-	{"closes inside content of known length", inContent, finish, "", ordinary(cutShort)},
-	{"stops inside content of known length", inContent, stall, "", ordinary(cutShort)},
-	{"sends content slowly, but steadily", inContent, dribble, "", ordinary(whole)},
+	{name: "resets behind the response head", stage: afterHead, act: reset, want: ordinary(cutShort),
+		again: ordinary(cutShort)},
+	{name: "closes behind the response head", stage: afterHead, act: finish, want: ordinary(cutShort)},
+	{name: "stops behind the response head", stage: afterHead, act: stall, want: ordinary(cutShort)},
 
-	{"resets inside a chunk", inChunk, reset, "", ordinary(cutShort)},
-	{"closes inside a chunk", inChunk, finish, "", ordinary(cutShort)},
-	{"stops inside a chunk", inChunk, stall, "", ordinary(cutShort)},
-	{"resets inside the trailer section", inTrailer, reset, "", ordinary(cutShort)},
-	{"closes inside the trailer section", inTrailer, finish, "", ordinary(cutShort)},
-	{"stops inside the trailer section", inTrailer, stall, "", ordinary(cutShort)},
+	{name: "resets inside content of known length", stage: inContent, act: reset, want: ordinary(cutShort)},
+	{name: "closes inside content of known length", stage: inContent, act: finish, want: ordinary(cutShort)},
+	{name: "stops inside content of known length", stage: inContent, act: stall, want: ordinary(cutShort)},
+	{name: "sends content slowly, but steadily", stage: inContent, act: dribble, want: ordinary(whole)},
 
-	{"resets inside content that the connection's end would end", inStream, reset, "", ordinary(cutShort)},
-	{"closes behind content that the connection's end ends", inStream, finish, "",
-		but(ordinary(whole), whole|cutShort, uploading)},
-	{"stops inside content that the connection's end would end", inStream, stall, "", ordinary(cutShort)},
+	{name: "resets inside a chunk", stage: inChunk, act: reset, want: ordinary(cutShort)},
+	{name: "closes inside a chunk", stage: inChunk, act: finish, want: ordinary(cutShort)},
+	{name: "stops inside a chunk", stage: inChunk, act: stall, want: ordinary(cutShort)},
+	{name: "resets inside the trailer section", stage: inTrailer, act: reset, want: ordinary(cutShort)},
+	{name: "closes inside the trailer section", stage: inTrailer, act: finish, want: ordinary(cutShort)},
+	{name: "stops inside the trailer section", stage: inTrailer, act: stall, want: ordinary(cutShort)},
 
-	{"resets behind the response", afterAll, reset, "", ordinary(whole)},
-	{"closes behind the response", afterAll, finish, "", ordinary(whole)},
-	{"sends FIN behind the response, and reads on", afterAll, halfFinish, "", ordinary(whole)},
-	{"sends a second response that nobody asked for", afterAll, babble, poison, ordinary(whole)},
-	{"sends bytes behind the response", afterAll, babble, "\r\npoison", ordinary(whole)},
-	{"sends a second response on an idle connection", afterAll, babbleLater, poison, ordinary(whole)},
+	{name: "resets inside content that the connection's end would end", stage: inStream, act: reset, want: ordinary(cutShort)},
+	{name: "closes behind content that the connection's end ends", stage: inStream, act: finish,
+		want: but(ordinary(whole), whole|cutShort, uploading)},
+	{name: "stops inside content that the connection's end would end", stage: inStream, act: stall, want: ordinary(cutShort)},
 
-	{"sends no HTTP", onHead, babble, "SSH-2.0-poison\r\n\r\n", all(badGateway)},
-	{"sends a status that is none", onHead, babble, "HTTP/1.1 2OO OK\r\nContent-Length: 6\r\n\r\npoison", all(badGateway)},
-	{"sends another major version", onHead, babble, "HTTP/2.0 200 OK\r\nContent-Length: 6\r\n\r\npoison", all(badGateway)},
-	{"sends a field line without a colon", onHead, babble, ok + "poison\r\n\r\n", all(badGateway)},
-	{"sends a control character in a field", onHead, babble, ok + "X: \x00poison\r\n\r\n", all(badGateway)},
-	{"sends a length and a transfer coding", onHead, babble, ok + "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\npoison",
-		all(badGateway)},
-	{"sends two lengths", onHead, babble, ok + "Content-Length: 6\r\nContent-Length: 7\r\n\r\npoison", all(badGateway)},
-	{"sends a negative length", onHead, babble, ok + "Content-Length: -6\r\n\r\npoison", all(badGateway)},
-	{"sends an unknown transfer coding", onHead, babble, ok + "Transfer-Encoding: gzip, chunked\r\n\r\npoison", all(badGateway)},
-	{"sends a head without end", onHead, babble, ok + "X: " + strings.Repeat("poison", 20000), all(badGateway)},
-	{"switches protocols without being asked", onHead, babble,
-		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\npoison", all(badGateway)},
-	{"sends interim responses without end", onHead, babble, strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 65), all(badGateway)},
-	{"sends a chunk size that is none", onHead, babble, chunked + "poison\r\n", ordinary(cutShort)},
-	{"sends a chunk size that overflows", onHead, babble, chunked + "ffffffffffffffff\r\npoison", ordinary(cutShort)},
-	{"sends a chunk longer than its size", onHead, babble, chunked + "1\r\n" + "poison\r\n0\r\n\r\n", ordinary(cutShort)},
+	{name: "resets behind the response", stage: afterAll, act: reset, want: ordinary(whole)},
+	{name: "closes behind the response", stage: afterAll, act: finish, want: ordinary(whole)},
+	{name: "sends FIN behind the response, and reads on", stage: afterAll, act: halfFinish, want: ordinary(whole)},
+	{name: "sends a second response that nobody asked for", stage: afterAll, act: babble, text: poison, want: ordinary(whole)},
+	{name: "sends bytes behind the response", stage: afterAll, act: babble, text: "\r\npoison", want: ordinary(whole)},
+	{name: "sends a second response on an idle connection", stage: afterAll, act: babbleLater, text: poison,
+		want: ordinary(whole)},
 
-	{"resets a tunnel", inTunnel, reset, "", tunnels(cutShort)},
-	{"closes a tunnel", inTunnel, finish, "", tunnels(cutShort)},
-	{"sends FIN in a tunnel, and reads on", inTunnel, halfFinish, "", tunnels(whole)},
-	{"says nothing in a tunnel", inTunnel, stall, "", tunnels(cutShort)},
+	{name: "sends no HTTP", stage: onHead, act: babble, text: "SSH-2.0-poison\r\n\r\n", want: all(badGateway),
+		again: all(badGateway)},
+	{name: "sends a status that is none", stage: onHead, act: babble, text: "HTTP/1.1 2OO OK\r\nContent-Length: 6\r\n\r\npoison",
+		want: all(badGateway)},
+	{name: "sends another major version", stage: onHead, act: babble, text: "HTTP/2.0 200 OK\r\nContent-Length: 6\r\n\r\npoison",
+		want: all(badGateway)},
+	{name: "sends a field line without a colon", stage: onHead, act: babble, text: ok + "poison\r\n\r\n",
+		want: all(badGateway)},
+	{name: "sends a control character in a field", stage: onHead, act: babble, text: ok + "X: \x00poison\r\n\r\n",
+		want: all(badGateway)},
+	{name: "sends a length and a transfer coding", stage: onHead, act: babble, text: ok + "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\npoison",
+		want: all(badGateway)},
+	{name: "sends two lengths", stage: onHead, act: babble, text: ok + "Content-Length: 6\r\nContent-Length: 7\r\n\r\npoison",
+		want: all(badGateway)},
+	{name: "sends a negative length", stage: onHead, act: babble, text: ok + "Content-Length: -6\r\n\r\npoison",
+		want: all(badGateway)},
+	{name: "sends an unknown transfer coding", stage: onHead, act: babble, text: ok + "Transfer-Encoding: gzip, chunked\r\n\r\npoison",
+		want: all(badGateway)},
+	{name: "sends a head without end", stage: onHead, act: babble, text: ok + "X: " + strings.Repeat("poison", 20000),
+		want: all(badGateway)},
+	{name: "switches protocols without being asked", stage: onHead, act: babble, text: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\npoison",
+		want: all(badGateway)},
+	{name: "sends interim responses without end", stage: onHead, act: babble, text: strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 65),
+		want: all(badGateway)},
+	{name: "sends a chunk size that is none", stage: onHead, act: babble, text: chunked + "poison\r\n",
+		want: ordinary(cutShort)},
+	{name: "sends a chunk size that overflows", stage: onHead, act: babble, text: chunked + "ffffffffffffffff\r\npoison",
+		want: ordinary(cutShort)},
+	{name: "sends a chunk longer than its size", stage: onHead, act: babble, text: chunked + "1\r\n" + "poison\r\n0\r\n\r\n",
+		want: ordinary(cutShort)},
+
+	{name: "resets a tunnel", stage: inTunnel, act: reset, want: tunnels(cutShort)},
+	{name: "closes a tunnel", stage: inTunnel, act: finish, want: tunnels(cutShort)},
+	{name: "sends FIN in a tunnel, and reads on", stage: inTunnel, act: halfFinish, want: tunnels(whole)},
+	{name: "says nothing in a tunnel", stage: inTunnel, act: stall, want: tunnels(cutShort)},
 }
