@@ -20,7 +20,7 @@ install = missing=(); for p in $(1); do command -v $$p >/dev/null || missing+=($
 		"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$${missing[@]}"; \
 	fi
 
-.PHONY: help build run test check lint race fuzz bench pprof deb clean
+.PHONY: help build run test check lint race fuzz bench drill pprof deb clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -93,6 +93,9 @@ fuzz: ## every fuzzer in turn, for FUZZTIME=60s each
 
 bench: ## measure against nginx and HAProxy into perf/RESULTS.md, about half an hour; BENCHFLAGS=-quick for a look
 	go run ./perf/compare $(BENCHFLAGS)
+
+drill: ## kill servers, change the configuration and replace the program under load, into perf/DRILLS.md
+	go run ./perf/drill
 
 pprof: build ## profile the proxy under load: bin/cpu.pprof and its flame graph, bin/flame.html
 	@$(call install,wrk curl)
