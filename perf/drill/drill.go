@@ -43,6 +43,7 @@ type drill struct {
 // drills in the order they are done and reported.
 var drills = []drill{
 	{"kill", "one of three servers is killed and started again, over and over", killing},
+	{"reload", "the configuration changes, with a WebSocket open", reloading},
 }
 
 func find(name string) *drill {
