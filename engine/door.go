@@ -94,11 +94,16 @@ func (k *doorkeeper) accept() {
 	}
 }
 
-// leave takes the connections that wait already, and then no more; all of them end gently, idle ones within over.
-func (k *doorkeeper) leave(over time.Duration) {
+// finish takes the connections that wait already, and then no more.
+func (k *doorkeeper) finish() {
 	for _, a := range k.acceptors {
 		a.Finish()
 	}
+}
+
+// leave is finish, and all connections end gently, idle ones within over.
+func (k *doorkeeper) leave(over time.Duration) {
+	k.finish()
 	k.entry.Leave(over)
 }
 

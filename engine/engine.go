@@ -217,6 +217,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		e.unwatch()
 	}
 	e.changing.Unlock()
+	e.stopListening()
 	var draining sync.WaitGroup
 	for _, w := range e.workers {
 		draining.Add(1)
@@ -241,6 +242,18 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("%d requests were cut off at the end of the drain time", cut)
 	}
 	return nil
+}
+
+// stopListening takes the connections that wait already, and then lets new clients be refused, rather than wait for nobody.
+func (e *Engine) stopListening() {
+	e.onLoops(func(w *worker) {
+		for _, k := range w.doorkeepers {
+			k.finish()
+		}
+	})
+	for _, d := range e.current().doors {
+		d.listener.Close()
+	}
 }
 
 // drainPlan is how client connections end. Idle ones do so before the drain time is over, however it was chosen.
@@ -287,13 +300,9 @@ func (e *Engine) release() {
 	if e.first != nil {
 		e.abandon(e.first)
 	}
-	if s == nil {
-		return
+	if s != nil {
+		e.closeLog(s.accessLog)
 	}
-	for _, d := range s.doors {
-		d.listener.Close()
-	}
-	e.closeLog(s.accessLog)
 }
 
 // closeLog closes an access log that loops write to no more; nil is none.

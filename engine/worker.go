@@ -117,13 +117,10 @@ func (w *worker) run(pin int) {
 	}
 }
 
-// drain stops accepting and lets exchanges end; done is called on the loop when no client connection is left. Until then
+// drain lets exchanges end, when nothing is accepted any more; done is called on the loop when no client connection is left. Until then
 // connections to servers are kept: each client may send one more request.
 func (w *worker) drain(plan frontend.DrainPlan, done func()) {
 	w.loop.Post(func() {
-		for _, k := range w.doorkeepers {
-			k.close()
-		}
 		w.conns.Drain(w.loop, plan, func() {
 			w.pools.Close()
 			done()
