@@ -73,6 +73,8 @@ type serverView struct {
 	InFlight   int64         `json:"in_flight"`
 	Open       int64         `json:"open_connections"`
 	Idle       int64         `json:"idle_connections"`
+	Succeeded  uint64        `json:"succeeded"` // requests, since the server was added
+	Failed     uint64        `json:"failed"`    // by its fault, or with a status of 500 or above
 	Breakers   []breakerView `json:"breakers"`
 	Override   *override     `json:"override,omitempty"`
 }
@@ -126,7 +128,8 @@ func (e *Engine) serverViewOf(service string, t *upstream.Target, now reactor.In
 	v := serverView{Service: service, ID: t.ID, Address: t.Addr.String(), State: st.State.String(), Healthy: st.Healthy,
 		Backup: t.Backup(), Draining: t.Draining(), EjectedFor: st.EjectedFor.Milliseconds(), Ejections: st.Ejections,
 		LastError: st.LastError, Weight: t.Weight(), InForce: weightInForce(t, &st), SlowStart: round(st.SlowStart),
-		InFlight: st.InFlight, Open: st.Open, Idle: st.Idle, Breakers: breakerViews(st.Breakers)}
+		InFlight: st.InFlight, Open: st.Open, Idle: st.Idle,
+		Succeeded: st.Succeeded, Failed: st.Failed, Breakers: breakerViews(st.Breakers)}
 	if o, ok := e.names.overrideOf(t); ok {
 		v.Weight, v.Override = o.configured, &o
 	}

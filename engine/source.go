@@ -21,7 +21,7 @@ func (s source) Servers(yield func(*telemetry.ServerSample)) {
 			st := t.Status(now)
 			yield(&telemetry.ServerSample{Service: v.Name, Server: t.ID, Up: st.Healthy, Ejected: st.EjectedFor > 0,
 				Draining: st.State == upstream.TargetDraining, Weight: weightInForce(t, &st), InFlight: st.InFlight,
-				Open: st.Open, Idle: st.Idle})
+				Open: st.Open, Idle: st.Idle, Succeeded: st.Succeeded, Failed: st.Failed})
 		}
 	}
 }

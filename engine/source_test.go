@@ -49,6 +49,9 @@ func TestMetricsOfServers(t *testing.T) {
 		{"traffic_server_in_flight_requests", "http://" + live.address, "", "0"},
 		{"traffic_server_open_connections", "http://" + live.address, "", "1"},
 		{"traffic_server_idle_connections", "http://" + live.address, "", "1"},
+		{"traffic_server_requests_total", "http://" + dead, `,outcome="failure"`, "1"},
+		{"traffic_server_requests_total", "http://" + dead, `,outcome="success"`, "0"},
+		{"traffic_server_requests_total", "http://" + live.address, `,outcome="failure"`, "0"},
 		{"traffic_server_up", "http://" + dead, "", "1"}, // as far as health checks know, which there are none of
 		{"traffic_server_ejected", "http://" + dead, "", "1"},
 		{"traffic_server_changes_total", "http://" + dead, `,to="ejected"`, "1"},
@@ -60,6 +63,9 @@ func TestMetricsOfServers(t *testing.T) {
 		line := fmt.Sprintf(`%s{server="%s",service="main"%s} %s`, c.name, c.server, c.labels, c.value)
 		if strings.Contains(c.name, "breaker") {
 			line = strings.Replace(line, "{", `{breaker="guard",`, 1)
+		}
+		if strings.Contains(c.labels, "outcome") {
+			line = fmt.Sprintf(`%s{%s,server="%s",service="main"} %s`, c.name, c.labels[1:], c.server, c.value)
 		}
 		if !strings.Contains(text, "\n"+line+"\n") {
 			t.Errorf("the metrics do not have %s", line)

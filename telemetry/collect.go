@@ -140,6 +140,8 @@ func (s scrape) now(r *Registry, source Source) {
 }
 
 func (s scrape) server(service, name string, v *ServerSample) {
+	s.counter(serverRequests, v.Succeeded, service, name, "success")
+	s.counter(serverRequests, v.Failed, service, name, "failure")
 	s.gauge(serverUp, truth(v.Up), service, name)
 	s.gauge(serverEjected, truth(v.Ejected), service, name)
 	s.gauge(serverDraining, truth(v.Draining), service, name)

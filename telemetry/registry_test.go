@@ -64,7 +64,7 @@ func samplesOnly(text string) string {
 type testSource struct{}
 
 func (testSource) Servers(yield func(*ServerSample)) {
-	yield(&ServerSample{Service: "app", Server: "http://a", Up: true, Ejected: true, Weight: 2.5, InFlight: 3, Open: 7, Idle: 4})
+	yield(&ServerSample{Service: "app", Server: "http://a", Up: true, Ejected: true, Weight: 2.5, InFlight: 3, Open: 7, Idle: 4, Succeeded: 40, Failed: 2})
 	yield(&ServerSample{Service: "app", Server: "http://\xff", Draining: true})
 	yield(&ServerSample{Service: "app", Server: "http://a", InFlight: 99})
 }

@@ -33,6 +33,7 @@ const (
 	upstreamOpenConnections
 	upstreamRetries
 	upstreamRetriesRefused
+	serverRequests
 	serverUp
 	serverEjected
 	serverDraining
@@ -148,6 +149,9 @@ var catalogue = [seriesCount]description{
 	upstreamRetriesRefused: {"traffic_upstream_retries_refused_total", counterKind,
 		"Further attempts put off or given up, because the budget of the retry middleware was used up.", byService, nil},
 
+	serverRequests: {"traffic_server_requests_total", counterKind,
+		"Requests sent to the server, each try counted, by outcome: success, or failure when it was the server's fault or the status 500 or above.",
+		[]string{"service", "server", "outcome"}, nil},
 	serverUp: {"traffic_server_up", gaugeKind,
 		"1 unless health checks find the server unable.", byServer, nil},
 	serverEjected: {"traffic_server_ejected", gaugeKind,

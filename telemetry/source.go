@@ -26,6 +26,9 @@ type ServerSample struct {
 	InFlight int64   // requests it has and has not ended
 	Open     int64   // connections, idle ones and those being dialled included
 	Idle     int64
+
+	Succeeded uint64 // requests, ever
+	Failed    uint64 // for which the server is to blame
 }
 
 // BreakerSample is one circuit breaker now.

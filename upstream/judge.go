@@ -26,16 +26,18 @@ func (a *Attempt) judge(e *codec.Error) {
 	if e != nil {
 		a.failed(e)
 	}
-	p := a.service.Options().Outlier
-	if p == nil {
-		return
-	}
-	t, now := a.pool.target, a.pools.loop.Now()
+	t, p := a.pool.target, a.service.Options().Outlier
 	switch {
 	case e != nil || a.status >= 500:
-		a.service.failed(t, p, now, e, a.status)
+		a.pool.counts.Failed.Add(1)
+		if p != nil {
+			a.service.failed(t, p, a.pools.loop.Now(), e, a.status)
+		}
 	case a.status != 0:
-		t.succeeded()
+		a.pool.counts.Succeeded.Add(1)
+		if p != nil {
+			t.succeeded()
+		}
 	}
 }
 

@@ -39,6 +39,8 @@ type Status struct {
 	InFlight   int64
 	Open       int64
 	Idle       int64
+	Succeeded  uint64          // requests answered with a status below 500, ever
+	Failed     uint64          // those that were not, by the server's fault
 	Breakers   []BreakerStatus // of the service's circuit breakers, for this target
 }
 
@@ -53,6 +55,10 @@ func (t *Target) Status(now reactor.Instant) Status {
 		InFlight:  t.InFlight(),
 		Open:      t.Open(),
 		Idle:      t.Idle(),
+	}
+	for i := range t.counts {
+		st.Succeeded += t.counts[i].Succeeded.Load()
+		st.Failed += t.counts[i].Failed.Load()
 	}
 	switch {
 	case c&takenOut != 0:

@@ -71,7 +71,10 @@ type Counts struct {
 	Idle     atomic.Int64 // idle connections in the loop's pool
 	Waiting  atomic.Int64 // requests that wait for a connection on the loop
 
-	_ [cacheLine - 24]byte
+	Succeeded atomic.Uint64 // requests answered with a status below 500
+	Failed    atomic.Uint64 // requests answered with another, or not at all by the server's fault
+
+	_ [cacheLine - 40]byte
 }
 
 // cacheLine is the distance in bytes that keeps two writers out of each other's way.
