@@ -52,7 +52,8 @@ run: build ## run the proxy with config/example.yaml in front of sample servers,
 	printf '%s\n' '' 'It runs. In another terminal, try:' '' \
 		'  curl http://localhost:8080/          answered by the service "hello", by one of its two servers' \
 		'  curl http://localhost:8080/files/    answered by the service "files"' \
-		'  curl http://localhost:9100/metrics   what the proxy counts' '' \
+		'  curl http://localhost:9100/metrics   what the proxy counts' \
+		'  http://localhost:9101/               in a browser: the state of everything' '' \
 		'Each request leaves a line of the access log here. Ctrl-C ends it all.' ''
 	wait -n
 
