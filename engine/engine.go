@@ -28,6 +28,10 @@ type Options struct {
 	File    string // the configuration's, which ReloadFile reads anew
 	// SetLog, when set, is told of the log's level and format when a configuration comes into force.
 	SetLog func(config.Log)
+
+	// Names of servers, for tests: how they are looked up and what passes until the next time. nil is the system's.
+	lookup upstream.Lookup
+	sleep  upstream.Sleep
 }
 
 // Engine is a running proxy. Its methods may be called from any goroutine.
@@ -98,7 +102,7 @@ func New(c *config.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{options: o, logger: o.Logger, seed: rand.Uint64(), started: time.Now(),
 		registry: telemetry.New(o.Loops, o.Version, errorKinds), group: upstream.NewGroup(o.Loops),
-		names: newNames(o.Loops, o.Logger), old: generations{ended: make(chan struct{}, 1)},
+		names: newNames(&o), old: generations{ended: make(chan struct{}, 1)},
 		events: make(chan upstream.Event, eventQueue), ended: make(chan struct{})}
 	e.catalog = newCatalog(e.happened)
 	e.overload = newOverload(o.Logger, newMemoryMeter().read, e.onEach((*worker).relieve), e.onEach((*worker).letGo))

@@ -148,7 +148,13 @@ type backend struct {
 // listen opens a backend until the test ends. It must be opened before the proxy, whose end is to find it open.
 func listen(t testing.TB) *backend {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return listenAt(t, "127.0.0.1:0")
+}
+
+// listenAt is listen at an address of this machine.
+func listenAt(t testing.TB, address string) *backend {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,12 +40,16 @@ type targetKey struct {
 	addr    netip.Addr
 }
 
-func newNames(loops int, logger *slog.Logger) *names {
-	n := &names{loops: loops, logger: logger, services: map[string]*service{}, targets: map[targetKey]*upstream.Target{},
+func newNames(o *Options) *names {
+	lookup, sleep := o.lookup, o.sleep
+	if lookup == nil {
+		lookup, sleep = upstream.SystemLookup, upstream.SystemSleep
+	}
+	n := &names{loops: o.Loops, logger: o.Logger, services: map[string]*service{}, targets: map[targetKey]*upstream.Target{},
 		overrides: map[*upstream.Target]override{}}
 	n.checker = upstream.NewChecker(reactor.Clock, upstream.SystemSleep)
-	n.resolver = upstream.NewResolver(upstream.SystemLookup, upstream.SystemSleep, 0, func(host string, addrs []netip.Addr) {
-		logger.Info("addresses of a name", "name", host, "addresses", addrs)
+	n.resolver = upstream.NewResolver(lookup, sleep, 0, func(host string, addrs []netip.Addr) {
+		n.logger.Info("addresses of a name", "name", host, "addresses", addrs)
 		n.update(host)
 	})
 	return n
