@@ -30,7 +30,7 @@ var examples = []struct{ heading, method, path, body string }{
 func TestAdminDoc(t *testing.T) {
 	a, b := named(t, "a"), named(t, "b")
 	o := &office{t: t, a: a, b: b, file: t.TempDir() + "/config.yaml"}
-	text := fmt.Sprintf("entrypoints: {web: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\nreload: {watch: false}\n"+
+	text := fmt.Sprintf("entrypoints: {web: {address: '127.0.0.1:0'}}\nadmin: {address: '127.0.0.1:0'}\nreload: {watch: false}\nlimits: {memory_bytes: 8589934592}\n"+
 		"shutdown: {idle_close_seconds: 0}\n"+
 		"services:\n  shop: {servers: [{url: 'http://%s', weight: 3}, {url: 'http://%s', backup: true}], outlier_detection: {}}\n"+
 		"middlewares: {guard: {circuit_breaker: {}}}\n"+
@@ -77,7 +77,9 @@ func (o *office) tame() func(string) string {
 		o.a.address, "10.0.0.1:8080", o.b.address, "10.0.0.2:8080", `"io_uring": false`, `"io_uring": true`)
 	times := regexp.MustCompile(`"[0-9]{4}-[0-9]{2}-[0-9]{2}T[^"]*"`)
 	pid := regexp.MustCompile(`"pid": [0-9]+`)
+	used := regexp.MustCompile(`"memory_used_bytes": [0-9]+`)
 	return func(s string) string {
+		s = used.ReplaceAllString(s, `"memory_used_bytes": 23068672`)
 		return pid.ReplaceAllString(times.ReplaceAllString(names.Replace(s), `"2026-03-04T05:06:07Z"`), `"pid": 4711`)
 	}
 }

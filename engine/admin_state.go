@@ -84,7 +84,15 @@ type overviewView struct {
 	Services    int               `json:"services"`
 	Servers     serverCounts      `json:"servers"`
 	Breakers    breakerCounts     `json:"breakers"`
+	Overload    overloadView      `json:"overload"`
 	Requests    map[string]uint64 `json:"requests"` // since the process began, by class of the status code
+}
+
+// overloadView is how the process stands against its memory limit.
+type overloadView struct {
+	Level string `json:"level"`
+	Used  uint64 `json:"memory_used_bytes"`  // 0 without a limit
+	Limit uint64 `json:"memory_limit_bytes"` // 0: none
 }
 
 // breakerCounts is how many circuit breakers there are, of services and of servers.
@@ -118,6 +126,8 @@ func (e *Engine) overviewViewOf() overviewView {
 	v := overviewView{Version: e.options.Version, State: "serving", PID: os.Getpid(), Started: e.started,
 		Loops: len(e.workers), Batches: e.batches, Config: e.configViewOf(s), EntryPoints: e.entryPointViews(s),
 		Routers: len(s.config.Routers), Services: len(s.config.Services), Requests: e.registry.Requests()}
+	o := e.Overload()
+	v.Overload = overloadView{o.Level.String(), o.Used, o.Limit}
 	if !e.ready() {
 		v.State = "draining"
 	}

@@ -34,6 +34,7 @@ routers:
 admin: {address: '127.0.0.1:0'}
 shutdown: {idle_close_seconds: 0}
 reload: {watch: false}
+limits: {memory_bytes: 8589934592}
 `
 
 func openOffice(t testing.TB) *office {
@@ -197,12 +198,20 @@ func TestAdminOverviewAndConnections(t *testing.T) {
 			Max           int `json:"max_connections"`
 		}
 		Servers  struct{ Total, Up int }
+		Overload struct {
+			Level string
+			Used  int `json:"memory_used_bytes"`
+			Limit int `json:"memory_limit_bytes"`
+		}
 		Requests map[string]int
 	}
 	o.get("/api/overview", &v)
 	if v.Version != "1.2.3" || v.State != "serving" || v.Loops != 2 || v.Config.File != o.file || v.Config.Generation != 1 ||
 		v.Servers.Total != 3 || v.Servers.Up != 3 || v.Requests["2xx"] != 2 || v.Requests["5xx"] != 0 {
 		t.Errorf("overview %+v", v)
+	}
+	if v.Overload.Level != "normal" || v.Overload.Limit != 8<<30 {
+		t.Errorf("overload %+v", v.Overload)
 	}
 	if len(v.EntryPoints) != 1 || v.EntryPoints[0].Open != 2 || v.EntryPoints[0].Max != 50 {
 		t.Errorf("entry points %+v", v.EntryPoints)

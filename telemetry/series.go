@@ -103,7 +103,7 @@ var catalogue = [seriesCount]description{
 		"0 normally; 1 when memory is short and client connections are closed after a response; 2 when requests are refused.",
 		nil, nil},
 	memoryUsed: {"traffic_memory_used_bytes", gaugeKind,
-		"Memory of the process, as compared with its limit.", nil, nil},
+		"Memory of the process that a collection would not free, as compared with its limit; 0 without one.", nil, nil},
 	memoryLimit: {"traffic_memory_limit_bytes", gaugeKind,
 		"Memory that the process may use, by the configuration or its control group; 0 when nothing limits it.", nil, nil},
 	invariantsBroken: {"traffic_invariants_broken_total", counterKind,
