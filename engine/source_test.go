@@ -77,3 +77,28 @@ func TestMetricsOfServers(t *testing.T) {
 		}
 	}
 }
+
+// TestMetricsOfHealth has health checks find one of two servers down.
+func TestMetricsOfHealth(t *testing.T) {
+	live, dead := named(t, "live"), deadAddress(t)
+	p := startText(t, fmt.Sprintf("entrypoints: {web: {address: '127.0.0.1:0'}}\nmetrics: {address: '127.0.0.1:0'}\n"+
+		"services: {main: {servers: [{url: 'http://%s'}, {url: 'http://%s'}],\n"+
+		"  health_check: {type: tcp, interval_seconds: 1, unhealthy_threshold: 1}}}\n", live.address, dead), 1)
+	down := fmt.Sprintf("\ntraffic_server_up{server=\"http://%s\",service=\"main\"} 0\n", dead)
+	checkLeft(t, "servers to be found down", 0, func() int {
+		if strings.Contains(p.scrape(t), down) {
+			return 0
+		}
+		return 1
+	})
+	text := p.scrape(t) // the change is counted behind the state
+	for _, line := range []string{
+		fmt.Sprintf(`traffic_server_up{server="http://%s",service="main"} 1`, live.address),
+		fmt.Sprintf(`traffic_server_ejected{server="http://%s",service="main"} 0`, dead),
+		fmt.Sprintf(`traffic_server_changes_total{server="http://%s",service="main",to="down"} 1`, dead),
+	} {
+		if !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("the metrics do not have %s", line)
+		}
+	}
+}
