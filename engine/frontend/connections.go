@@ -1,7 +1,6 @@
 package frontend
 
 import (
-	"net/netip"
 	"time"
 
 	"traffic_management/codec"
@@ -38,24 +37,6 @@ func (s *Connections) Open() int { return s.Counts().Open() }
 // CutOff is how many exchanges were cut off because the loop ended. Any goroutine, once the loop has.
 func (s *Connections) CutOff() int { return s.cutOff }
 
-// Info is what can be told of one connection.
-type Info struct {
-	EntryPoint *EntryPoint
-	Peer       netip.AddrPort
-	Phase      string
-	Accepted   reactor.Instant
-	Requests   int // so far
-}
-
-// Walk calls f for every connection, which f must not end.
-func (s *Connections) Walk(f func(Info)) {
-	for _, r := range s.rolls() {
-		for c := r.first; c != nil; c = c.after {
-			f(Info{c.entry, c.peer.Addr, c.phase.String(), c.accepted, c.requests})
-		}
-	}
-}
-
 // ShedIdle closes the connection that has been idle for longest. It reports whether there was one.
 func (s *Connections) ShedIdle() bool {
 	c := s.idle.first
@@ -88,9 +69,6 @@ func (s *Connections) EndExchanges(old func(*exchange.Env) bool) (ended int) {
 	}
 	return ended
 }
-
-// rolls are all lists.
-func (s *Connections) rolls() [4]*roll { return [...]*roll{&s.fresh, &s.idle, &s.tunnels, &s.active} }
 
 // roll is the list of the connections in this phase.
 func (s *Connections) roll(p phase) *roll {

@@ -201,28 +201,6 @@ func TestEndExchanges(t *testing.T) {
 	later.is("", "HTTP/1.1 404 Not Found")
 }
 
-// Walk meets every connection, whatever it is at.
-func TestWalk(t *testing.T) {
-	s := newStall(t)
-	s.idle()
-	s.client().sends(get)
-	s.client().sends(put)
-	s.client().sends("GET")
-	s.client().sends(upgrade)
-	s.servers[2].sends(switched)
-	s.client()
-	var phases []string
-	s.entry.Conns.Walk(func(i frontend.Info) {
-		if i.EntryPoint != s.entry || i.Peer.Port() == 0 || i.Accepted == 0 {
-			t.Errorf("%+v", i)
-		}
-		phases = append(phases, i.Phase)
-	})
-	if got, want := strings.Join(phases, " "), "fresh idle tunnel wait content head"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
 // Short of memory, every response is its connection's last; then requests are refused before they reach a server, whatever
 // they are; and when there is memory again all is as before.
 func TestPressure(t *testing.T) {
