@@ -32,6 +32,7 @@ var rooms = map[string][]string{
 	"internal/invariant": {},
 
 	"engine/reactor":  {"codec", "internal/invariant"},
+	"engine/systemd":  {},
 	"upstream":        {"codec/...", "engine/reactor", "internal/invariant"},
 	"engine/exchange": {"codec/...", "engine/reactor", "internal/invariant", "routing", "upstream"},
 	"engine/frontend": {"codec/...", "engine/exchange", "engine/reactor", "internal/invariant", "upstream"},

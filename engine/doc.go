@@ -4,4 +4,8 @@
 //	                                        │ reactor.EventLoop
 //	                                        │ upstream.Pools
 //	                                        └ observer ──▶ telemetry
+//
+// A reload builds another snapshot aside and has every worker adopt it (reload.go); what still runs with the one before
+// is followed until it has ended (generations.go). An upgrade passes every listening socket to a new process
+// (upgrade.go, inherit.go).
 package engine

@@ -64,16 +64,25 @@ type doorkeeper struct {
 	acceptors []*reactor.Acceptor
 }
 
-// openDoor opens the listening sockets of an entry point; loops begin to accept when they adopt a configuration. ours
-// are the doors that may overlap with it.
-func openDoor(ep *entryPoint, all *clients, ours []*door) (*door, error) {
+// openDoor opens the listening sockets of an entry point, or takes those given, if any; loops begin to accept when they
+// adopt a configuration. ours are the doors that may overlap with it.
+func openDoor(ep *entryPoint, all *clients, ours []*door, given *handed) (*door, error) {
 	listeners := make([]*reactor.Listener, len(ours))
 	for i, d := range ours {
 		listeners[i] = d.listener
 	}
-	l, err := reactor.Listen(ep.address.String(), len(all.workers), listeners...)
+	var l *reactor.Listener
+	var err error
+	if given != nil {
+		l, err = reactor.Inherit(given.Descriptors, len(all.workers))
+	} else {
+		l, err = reactor.Listen(ep.address.String(), len(all.workers), listeners...)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if given != nil && given.Kept {
+		l.Keep()
 	}
 	d := &door{address: ep.address, listener: l, name: ep.name, clients: all}
 	for _, w := range all.workers {

@@ -14,6 +14,7 @@ import (
 	"traffic_management/config"
 	"traffic_management/engine/frontend"
 	"traffic_management/engine/reactor"
+	"traffic_management/engine/systemd"
 	"traffic_management/telemetry"
 	"traffic_management/upstream"
 )
@@ -26,6 +27,10 @@ type Options struct {
 	Version string
 	Logger  *slog.Logger
 	File    string // the configuration's, which ReloadFile reads anew
+	// Inherited is what the process was started with; nil is nothing.
+	Inherited *Inheritance
+	// Program is what Upgrade starts.
+	Program Program
 	// SetLog, when set, is told of the log's level and format when a configuration comes into force.
 	SetLog func(config.Log)
 
@@ -53,7 +58,8 @@ type Engine struct {
 
 	state atomic.Pointer[state] // nil before the first configuration is in force; see current
 
-	changing sync.Mutex // held while what is in force changes: one at a time
+	upgrading sync.Mutex // held while a new process starts; locked before changing
+	changing  sync.Mutex // held while what is in force changes: one at a time
 	// Guarded by changing:
 	stage   stage
 	catalog *catalog
@@ -89,10 +95,11 @@ type stage uint8
 const (
 	stageNew stage = iota
 	stageServing
+	stageReplaced // another process accepts in this one's place
 	stageDraining // nothing is accepted any more
 )
 
-func (s stage) String() string { return [...]string{"new", "serving", "draining"}[s] }
+func (s stage) String() string { return [...]string{"new", "serving", "replaced", "draining"}[s] }
 
 // New compiles a configuration and opens every socket and file it names, so that all that can be wrong is known before
 // the first connection is accepted. Start follows.
@@ -169,6 +176,19 @@ func (e *Engine) Start(ctx context.Context) {
 	e.stage = stageServing
 	e.commit(ch)
 	e.registry.ConfigLoaded(true, ch.next.loadedAt)
+	in := e.options.Inherited
+	in.drop(e.logger)
+	e.running.Go(e.keepAlive)
+	in.tell(e.logger, systemd.Ready, e.status())
+	if err := in.tellReady(); err != nil {
+		e.logger.Warn("the process before cannot be told that this one serves", "error", err)
+	}
+}
+
+// status is what the service manager shows of us.
+func (e *Engine) status() string {
+	s := e.current()
+	return systemd.Status("serving, configuration %d of %s", s.generation, s.loadedAt.Format(time.DateTime))
 }
 
 // Config is the configuration in force, not to be changed. After Start.
@@ -205,7 +225,7 @@ func (e *Engine) AdminAddr() net.Addr {
 func (e *Engine) ReopenLogs() error {
 	e.changing.Lock() // no reload closes the log meanwhile
 	defer e.changing.Unlock()
-	if log := e.current().accessLog; log != nil && e.stage == stageServing {
+	if log := e.current().accessLog; log != nil && e.stage < stageDraining {
 		return log.Reopen()
 	}
 	return nil
@@ -216,6 +236,9 @@ func (e *Engine) ReopenLogs() error {
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.stop()
 	e.changing.Lock()
+	if e.stage != stageReplaced {
+		e.options.Inherited.tell(e.logger, systemd.Stopping, systemd.Status("ending what runs"))
+	}
 	e.stage = stageDraining
 	if e.unwatch != nil {
 		e.unwatch()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"traffic_management/config"
+	"traffic_management/engine/systemd"
 	"traffic_management/telemetry"
 )
 
@@ -35,17 +36,26 @@ var errNotServing = errors.New("the proxy is not serving, or is ending")
 func (e *Engine) ReloadFile() error {
 	e.changing.Lock() // before the file is read: of two calls the later one has the later content
 	defer e.changing.Unlock()
+	if e.stage != stageServing {
+		return errNotServing
+	}
+	in := e.options.Inherited
+	in.tell(e.logger, systemd.Reloading())
 	c, err := config.Load(e.options.File, os.LookupEnv)
 	if err != nil {
 		e.failedLoad(err)
 	} else {
 		err = e.change(c)
 	}
-	if err != nil {
-		for _, one := range separate(err) {
-			e.logger.Error("the configuration was not loaded, the one before stays in force", "error", one)
-		}
+	if err == nil {
+		in.tell(e.logger, systemd.Ready, e.status())
+		return nil
 	}
+	for _, one := range separate(err) {
+		e.logger.Error("the configuration was not loaded, the one before stays in force", "error", one)
+	}
+	in.tell(e.logger, systemd.Ready, systemd.Status("the file was not loaded, configuration %d stays in force: %v",
+		e.current().generation, err))
 	return err
 }
 
@@ -109,16 +119,8 @@ func (e *Engine) openFor(ch *change) error {
 		now = &state{config: new(config.Config)}
 	}
 	ch.match(now.doors)
-	for i, ep := range next.snapshot.entryPoints {
-		if next.doors[i] != nil {
-			continue
-		}
-		d, err := openDoor(ep, &e.clients, slices.Concat(now.doors, ch.opened))
-		if err != nil {
-			return at(c, "entrypoints."+ep.name+".address", err)
-		}
-		next.doors[i] = d
-		ch.opened = append(ch.opened, d)
+	if err := e.openDoors(ch, now.doors); err != nil {
+		return err
 	}
 	if a := c.AccessLog; a != nil {
 		next.accessLog = now.accessLog
@@ -131,19 +133,43 @@ func (e *Engine) openFor(ch *change) error {
 			next.accessLog = log
 		}
 	}
-	return openWebs(now, next)
+	return e.openWebs(now, next)
+}
+
+// openDoors opens the doors that are missing, with sockets that were passed to the process where there are such.
+func (e *Engine) openDoors(ch *change, now []*door) error {
+	next, in := ch.next, e.options.Inherited
+	for _, renamed := range []bool{false, true} {
+		for i, ep := range next.snapshot.entryPoints {
+			if next.doors[i] != nil {
+				continue
+			}
+			key := "entrypoints." + ep.name
+			given := in.take(key, ep.address, renamed)
+			if given == nil && !renamed {
+				continue // first those that are surely meant
+			}
+			d, err := openDoor(ep, &e.clients, slices.Concat(now, ch.opened), given)
+			if err != nil {
+				return at(next.config, key+".address", err)
+			}
+			next.doors[i] = d
+			ch.opened = append(ch.opened, d)
+		}
+	}
+	return nil
 }
 
 // openWebs opens what answers operators, as far as it is not open already.
-func openWebs(now, next *state) (err error) {
-	c := next.config
+func (e *Engine) openWebs(now, next *state) (err error) {
+	c, in := next.config, e.options.Inherited
 	if m := c.Metrics; m != nil {
-		if next.metrics, err = now.metrics.at(m.Address); err != nil {
+		if next.metrics, err = now.metrics.at(m.Address, in.take("metrics", m.Address, true)); err != nil {
 			return at(c, "metrics.address", err)
 		}
 	}
 	if a := c.Admin; a != nil {
-		if next.admin, err = now.admin.at(a.Address); err != nil {
+		if next.admin, err = now.admin.at(a.Address, in.take("admin", a.Address, true)); err != nil {
 			return at(c, "admin.address", err)
 		}
 	}

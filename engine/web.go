@@ -7,7 +7,10 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"traffic_management/config"
 )
@@ -16,28 +19,56 @@ import (
 type web struct {
 	address  config.Address
 	listener net.Listener
+	kept     bool         // a unix socket's path is not ours to remove
 	server   *http.Server // nil until serve
 }
 
-// at is w when it listens at this address, and otherwise a new one, which the caller closes. w may be nil.
-func (w *web) at(address config.Address) (*web, error) {
+// at is w when it listens at this address, and otherwise a new one, which the caller closes. w may be nil. given are
+// sockets that listen there already; nil is none.
+func (w *web) at(address config.Address, given *handed) (*web, error) {
 	if w != nil && w.address == address {
 		return w, nil
 	}
-	return openWeb(address)
+	return openWeb(address, given)
 }
 
 // openWeb listens; what comes waits until serve.
-func openWeb(address config.Address) (*web, error) {
+func openWeb(address config.Address, given *handed) (*web, error) {
 	network, at := "tcp", address.String()
 	if address.Path != "" {
 		network, at = "unix", address.Path
 	}
-	l, err := net.Listen(network, at)
+	var l net.Listener
+	var err error
+	if given != nil {
+		l, err = given.listenOn()
+	} else {
+		l, err = net.Listen(network, at)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &web{address: address, listener: l}, nil
+	return &web{address: address, listener: l, kept: given != nil && given.Kept}, nil
+}
+
+// descriptor is a copy of the listening socket's, for another process; the caller closes it.
+func (w *web) descriptor() (fd int, err error) {
+	raw, err := w.listener.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	failed := raw.Control(func(of uintptr) { fd, err = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(failed, err)
+}
+
+// keep makes the path of a unix socket stay when it is closed, because another process listens there too. w may be nil.
+func (w *web) keep() {
+	if w == nil {
+		return
+	}
+	if u, ok := w.listener.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
 }
 
 // serve answers with h, on a goroutine of running, until close. what is its name in the log.

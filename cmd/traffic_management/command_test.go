@@ -208,7 +208,7 @@ func TestProfiles(t *testing.T) {
 			return
 		}
 		if status != "" || try == 5 {
-			t.Fatalf("profiles: %q\n%s", status, &p.log)
+			t.Fatalf("profiles: %q\n%s", status, p.log)
 		}
 	}
 }

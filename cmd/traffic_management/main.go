@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -116,11 +118,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return serve(f, c, stderr)
 }
 
-// serve runs the proxy until a signal ends it.
+// serve runs the proxy until a signal ends it, or a new process took its place.
 func serve(f *flags, c *config.Config, stderr io.Writer) int {
 	logger, log := telemetry.NewLogger(stderr, string(c.Log.Level), string(c.Log.Format))
+	signals := make(chan os.Signal, 4) // from here on: none of them is to end a process that is starting
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1,
+		syscall.SIGHUP, syscall.SIGUSR2)
+	inherited, err := engine.Inherit()
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
 	e, err := engine.New(c, engine.Options{Loops: f.loops, Pin: f.pin, Plain: f.plain, Version: version, Logger: logger,
-		File: f.file, SetLog: func(c config.Log) {
+		File: f.file, Inherited: inherited, Program: itself(), SetLog: func(c config.Log) {
 			if f.debug {
 				c.Level = config.LogDebug
 			}
@@ -130,24 +140,42 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return exitFailed
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1,
-		syscall.SIGHUP, syscall.SIGUSR2)
 	if f.pprof != "" {
 		go serveProfiles(f.pprof, logger)
 	}
 	e.Start(context.Background())
 	go dumpWhenTold(e, stderr, logger)
-	for s := range signals {
+	return obey(e, signals, logger)
+}
+
+// obey does what signals say, until one says to end.
+func obey(e *engine.Engine, signals <-chan os.Signal, logger *slog.Logger) int {
+	replaced := make(chan struct{})
+	for {
+		var s os.Signal
+		select {
+		case s = <-signals:
+		case <-replaced:
+			drain(e, signals, logger)
+			return exitOK
+		}
 		switch s {
 		case syscall.SIGUSR1:
-			if err := e.ReopenLogs(); err != nil {
-				logger.Error("log files were not reopened", "error", err)
-			}
+			go func() {
+				if err := e.ReopenLogs(); err != nil {
+					logger.Error("log files were not reopened", "error", err)
+				}
+			}()
 		case syscall.SIGHUP:
 			go func() { _ = e.ReloadFile() }() // which logs what came of it
 		case syscall.SIGUSR2:
-			logger.Warn("an upgrade is not supported by this version; nothing changes", "signal", s.String())
+			go func() {
+				if err := e.Upgrade(); err != nil {
+					logger.Error("no upgrade", "error", err)
+					return
+				}
+				close(replaced)
+			}()
 		case syscall.SIGQUIT:
 			logger.Info("stopping now")
 			stopped, cancel := context.WithCancel(context.Background())
@@ -155,11 +183,23 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 			_ = e.Shutdown(stopped)
 			return exitOK
 		default:
-			drain(e, e.Config().Shutdown.DrainTimeout, signals, logger)
+			drain(e, signals, logger)
 			return exitOK
 		}
 	}
-	return exitOK
+}
+
+// itself is the program as it was started. The path stays what it is now, wherever the process goes, so that a file that
+// was replaced is the new program.
+func itself() engine.Program {
+	path, err := exec.LookPath(os.Args[0])
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		path, _ = os.Executable() // started in an unusual way; without a path an upgrade fails and says so
+	}
+	return engine.Program{Path: path, Args: os.Args}
 }
 
 // dumpWhenTold writes the state of the proxy at every SIGTTIN, also while it drains.
@@ -179,7 +219,8 @@ func dumpWhenTold(e *engine.Engine, w io.Writer, logger *slog.Logger) {
 }
 
 // drain lets running requests end. A second signal ends the wait.
-func drain(e *engine.Engine, timeout time.Duration, signals <-chan os.Signal, logger *slog.Logger) {
+func drain(e *engine.Engine, signals <-chan os.Signal, logger *slog.Logger) {
+	timeout := e.Config().Shutdown.DrainTimeout
 	logger.Info("draining", "timeout", timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

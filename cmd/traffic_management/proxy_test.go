@@ -65,12 +65,23 @@ func (t *transcript) String() string {
 	return t.text.String()
 }
 
+// logFile is a file that children write to. A process that replaces its parent goes on with it.
+type logFile string
+
+func (f logFile) String() string {
+	text, err := os.ReadFile(string(f))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
 // proxy is the program running as a child process.
 type proxy struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	out     transcript // its standard output
-	log     transcript // its standard error
+	log     logFile    // its standard error
 	ended   chan struct{}
 	web     string // where its entry point listens
 	metrics string // where its metrics are served
@@ -93,9 +104,18 @@ func startWithin(t *testing.T, descriptors int, configuration fmt.Stringer, args
 
 func launch(t *testing.T, cmd *exec.Cmd) *proxy {
 	t.Helper()
-	p := &proxy{t: t, cmd: cmd, ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = &p.out, &p.log
-	if err := cmd.Start(); err != nil {
+	log, err := os.CreateTemp(t.TempDir(), "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{t: t, cmd: cmd, log: logFile(log.Name()), ended: make(chan struct{})}
+	cmd.Stderr = log
+	if cmd.Stdout == nil {
+		cmd.Stdout = &p.out
+	}
+	err = cmd.Start()
+	log.Close()
+	if err != nil {
 		t.Fatal(err)
 	}
 	go func() {
@@ -105,7 +125,7 @@ func launch(t *testing.T, cmd *exec.Cmd) *proxy {
 	t.Cleanup(p.end)
 	eventually(t, "the proxy listens", func() bool {
 		if p.hasEnded() {
-			t.Fatalf("the proxy ended at once:\n%s", &p.log)
+			t.Fatalf("the proxy ended at once:\n%s", p.log)
 		}
 		for _, line := range p.lines() {
 			switch line["msg"] {
@@ -165,7 +185,7 @@ func (p *proxy) exitCode() int {
 	case <-p.ended:
 		return p.cmd.ProcessState.ExitCode()
 	case <-time.After(patience):
-		p.t.Fatalf("the proxy does not end:\n%s", &p.log)
+		p.t.Fatalf("the proxy does not end:\n%s", p.log)
 		return -1
 	}
 }

@@ -24,6 +24,7 @@ type Listener struct {
 	addr   Addr
 	loops  int
 	shared bool
+	kept   bool // the path of a unix socket stays at Close
 	fds    []int
 }
 
@@ -65,10 +66,21 @@ func (l *Listener) Sockets(loop int) (sockets []Socket) {
 	return sockets
 }
 
-// Close closes the listening sockets; connections they still queue are reset. A unix socket's path is removed.
+// Descriptors are those of the sockets, in the order of the loops, for another process that is to listen on them.
+func (l *Listener) Descriptors() []int { return l.fds }
+
+// Keep makes Close leave the path of a unix socket where it is, because it is not this process's alone. Not while
+// another goroutine may call Close.
+func (l *Listener) Keep() { l.kept = true }
+
+// Kept reports whether Keep was called.
+func (l *Listener) Kept() bool { return l.kept }
+
+// Close closes the listening sockets; connections they still queue are reset, unless another process has them too. A
+// unix socket's path is removed.
 func (l *Listener) Close() {
 	l.closeSockets()
-	if l.addr.Path != "" {
+	if l.addr.Path != "" && !l.kept {
 		os.Remove(l.addr.Path)
 	}
 }
