@@ -73,7 +73,11 @@ func TestServerFailures(t *testing.T) {
 	for _, x := range m {
 		x.listen(t, dead)
 	}
-	p := start(t, m)
+	var args []string
+	if raceDetector { // so that make check has it with the kernel's io_uring and without
+		args = []string{"--no-io-uring"}
+	}
+	p := start(t, m, args...)
 	before := p.holdings(t)
 	endings, errs := make([]ending, len(m)), make([]error, len(m))
 	turns := make(chan struct{}, abreast)
