@@ -44,6 +44,7 @@ type drill struct {
 var drills = []drill{
 	{"kill", "one of three servers is killed and started again, over and over", killing},
 	{"reload", "the configuration changes, with a WebSocket open", reloading},
+	{"upgrade", "the program is replaced by a new process", upgrading},
 }
 
 func find(name string) *drill {
