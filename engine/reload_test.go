@@ -2,11 +2,15 @@ package engine_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"traffic_management/config"
 )
@@ -345,4 +349,61 @@ func TestReloadLogAndMetrics(t *testing.T) {
 			t.Errorf("log %s has (%v)\n%s", file, err, content)
 		}
 	}
+}
+
+// TestReloadUnderLoad has clients ask all the time, over connections they keep and over new ones, while everything that
+// can change does. None of them notices.
+func TestReloadUnderLoad(t *testing.T) {
+	one, two := named(t, "same"), named(t, "same")
+	log := t.TempDir() + "/log"
+	configuration := func(i int) text {
+		servers := []string{one.address, two.address}
+		return text(fmt.Sprintf("entrypoints: {w%d: {address: '127.0.0.1:0', http: {max_headers: %d}}}\n"+
+			"services: {s%d: {servers: [{url: 'http://%s'}], load_balancer: {strategy: %s}}}\n"+
+			"routers: {r%d: {rule: PathPrefix(`/`), service: s%d}}\naccess_log: {file: %s%d}\n",
+			i%2, 50+i, i%3, servers[i%2], []string{"p2c", "weighted", "ewma"}[i%3], i, i%3, log, i%2))
+	}
+	first := strings.Replace(configuration(0).String(), "w0", "web", 1)
+	p := startText(t, first, 2)
+	var asking sync.WaitGroup
+	var asked atomic.Int64
+	stop := make(chan struct{})
+	for i := range 4 {
+		asking.Go(func() {
+			client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: i == 0}}
+			defer client.CloseIdleConnections()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				response, err := client.Get("http://" + p.address + "/")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				content, err := io.ReadAll(response.Body)
+				response.Body.Close()
+				if err != nil || string(content) != "same" {
+					t.Errorf("status %d %q, %v", response.StatusCode, content, err)
+					return
+				}
+				asked.Add(1)
+			}
+		})
+	}
+	for i := range 40 {
+		before := asked.Load()
+		p.reload(t, configuration(i))
+		for deadline := time.Now().Add(patience); asked.Load() < before+8 && !t.Failed(); runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Error("nobody is answered any more")
+			}
+		}
+	}
+	close(stop)
+	asking.Wait()
+	checkLeft(t, "old configurations", 0, p.OldSnapshots)
+	t.Logf("%d requests", asked.Load())
 }

@@ -65,7 +65,7 @@ func newEntry(t *testing.T, loop reactor.Loop, addr reactor.Addr, configure ...f
 	return &frontend.EntryPoint{
 		Local: exchange.NewLocal(loop, pools, nothing{}, 1),
 		Conns: frontend.NewConnections(), Meter: nothing{},
-		Env: &exchange.Env{Upgrades: []string{"websocket"}, Table: routing.NewTable([]routing.Entry[*exchange.Route]{
+		Env: &exchange.Env{Upgrades: []string{"websocket"}, Generation: new(exchange.Generation), Table: routing.NewTable([]routing.Entry[*exchange.Route]{
 			{Name: "r", Rule: rule, Value: route}})},
 		Settings: &frontend.Settings{HeaderTimeout: 10 * time.Second, BodyIdle: 8 * time.Second, BodyGrace: 5 * time.Second,
 			BodyMinRate: 10, IdleTimeout: 20 * time.Second, WriteTimeout: 6 * time.Second, TunnelIdle: time.Hour,

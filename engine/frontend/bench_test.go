@@ -112,7 +112,7 @@ func BenchmarkRequest(b *testing.B) {
 			entry := &frontend.EntryPoint{
 				Local: exchange.NewLocal(l, pools, nothing{}, 1),
 				Conns: frontend.NewConnections(), Meter: nothing{},
-				Env: &exchange.Env{Table: routing.NewTable([]routing.Entry[*exchange.Route]{
+				Env: &exchange.Env{Generation: new(exchange.Generation), Table: routing.NewTable([]routing.Entry[*exchange.Route]{
 					{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: service}}})},
 				Settings: &frontend.Settings{HeaderTimeout: time.Minute, IdleTimeout: time.Minute, WriteTimeout: time.Minute,
 					Limits: h1.Limits{HeadBytes: 16384, Fields: 100}},
