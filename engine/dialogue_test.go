@@ -16,7 +16,7 @@ import (
 //
 //	== name                  begins a dialogue; lines behind it up to the first step are keys of site
 //	http: max_headers: 3     keys of the entry point's http section; also entry, service, rule, retry
-//	whole                    not to be repeated byte by byte: where chunks are cut shows
+//	whole                    not to be repeated byte by byte: where chunks are cut shows, or an end comes between
 //	-- client sends          a step; the lines below it are what is sent, each with CR LF added
 //	-- server 2 receives     exactly these bytes come next; "server 2" is its second connection
 //	-- client closes         also: ends (its writing side), resets, hears the end, hears a reset, hears a loss

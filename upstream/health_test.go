@@ -211,7 +211,7 @@ func TestHealthChecks(t *testing.T) {
 		{"a Host field", server, expect("GET c.example /up?q=1  traffic_management"), func(p *HealthPolicy) {
 			p.Headers = map[string]string{"host": "c.example"}
 		}, "status 200", true},
-		{"a redirect is not followed", server, http.RedirectHandler("/elsewhere", 302).ServeHTTP, nil, "status 302", true},
+		{"a redirect is not followed", server, http.RedirectHandler("/elsewhere", http.StatusFound).ServeHTTP, nil, "status 302", true},
 		{"another status", server, status(418), nil, "health check: status 418", false},
 		{"a status that is expected", server, status(418), func(p *HealthPolicy) { p.Expected.Add(418, 418) }, "status 418", true},
 		{"content", server, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "all is well") },

@@ -68,8 +68,9 @@ func TestStickyCookieIsKeyed(t *testing.T) {
 		s.SetTargets(set)
 		return string(s.Cookie(set[0]))
 	}
-	if cookie("s", "k") != cookie("s", "k") || cookie("s", "k") == cookie("s", "l") || cookie("s", "k") == cookie("r", "k") {
-		t.Errorf("cookies are %s, %s, %s, %s", cookie("s", "k"), cookie("s", "k"), cookie("s", "l"), cookie("r", "k"))
+	one, again, otherKey, otherService := cookie("s", "k"), cookie("s", "k"), cookie("s", "l"), cookie("r", "k")
+	if one != again || one == otherKey || one == otherService {
+		t.Errorf("cookies are %s, %s, with another key %s, of another service %s", one, again, otherKey, otherService)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -289,7 +290,7 @@ func TestUpgradeWithAnotherFile(t *testing.T) {
 		t.Error("an address that is not in the file is still listened on")
 	}
 	scrape := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true,
-		Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", dir+"/m") }}}
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", dir+"/m") }}}
 	if response, err := scrape.Get("http://metrics/metrics"); err != nil || response.StatusCode != 200 {
 		t.Errorf("metrics: %v", err)
 	}
