@@ -113,6 +113,16 @@ func (in *Inheritance) drop(logger *slog.Logger) {
 	in.sockets = nil
 }
 
+// parentage is the flag of clone(2) that makes the new process a child of the service manager, not of this one: at a stop
+// systemd waits for its own children only, and kills any other main process before it has drained. The first process of
+// a container has no parent to share.
+func (in *Inheritance) parentage() uintptr {
+	if in == nil || in.notifier == nil || os.Getpid() == 1 {
+		return 0
+	}
+	return unix.CLONE_PARENT
+}
+
 // tellReady says to the process before that this one serves.
 func (in *Inheritance) tellReady() error {
 	if in == nil || in.ready == nil {

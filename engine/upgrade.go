@@ -100,9 +100,12 @@ func (e *Engine) startSuccessor() (pid int, err error) {
 	ended := make(chan string, 1)
 	go func() { // not one to wait for: the new process is to live longer than this one
 		state, err := process.Wait()
-		if err != nil {
+		switch {
+		case errors.Is(err, syscall.ECHILD):
+			ended <- "its own log says why"
+		case err != nil:
 			ended <- err.Error()
-		} else {
+		default:
 			ended <- state.String()
 		}
 	}()
@@ -167,7 +170,8 @@ func (e *Engine) fork(ready *os.File) (pid int, err error) {
 	})
 	p := &e.options.Program
 	// Not os/exec: it makes descriptors blocking, which these share with our loops.
-	pid, err = syscall.ForkExec(p.Path, p.Args, &syscall.ProcAttr{Env: append(env, handoverVariable+"="+string(text)), Files: files})
+	pid, err = syscall.ForkExec(p.Path, p.Args, &syscall.ProcAttr{Env: append(env, handoverVariable+"="+string(text)), Files: files,
+		Sys: &syscall.SysProcAttr{Cloneflags: e.options.Inherited.parentage()}})
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", p.Path, err)
 	}

@@ -126,7 +126,7 @@ func TestSocketActivation(t *testing.T) {
 }
 
 // What the service manager is told: of the start, of reloads that succeed and fail, of the process that replaces this
-// one, that the loops make turns, and of the end.
+// one, that the loops make turns, and of the end. The new process is the manager's child, as the first one was.
 func TestNotifications(t *testing.T) {
 	s := newServer(t, greet)
 	m := newManager(t)
@@ -160,6 +160,9 @@ func TestNotifications(t *testing.T) {
 	next := p.upgrade(p.cmd.Process.Pid)
 	m.hears("READY=1")
 	m.hears("MAINPID=" + strconv.Itoa(next))
+	if got := parent(t, next); got != os.Getpid() {
+		t.Errorf("process %d is a child of %d, want one of the manager, %d", next, got, os.Getpid())
+	}
 	m.hears("WATCHDOG=1")
 	if code := p.exitCode(); code != exitOK {
 		t.Errorf("exit code %d", code)
@@ -168,4 +171,18 @@ func TestNotifications(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.hears("STOPPING=1")
+}
+
+// parent is the ID of the process that is told how another ends.
+func parent(t *testing.T, pid int) (id int) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(status), "\nPPid:")
+	if _, err := fmt.Sscan(after, &id); err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
