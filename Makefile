@@ -1,5 +1,5 @@
 # What can be made here; `make` lists it. Needed: Go, git, make, bash. `make check` needs a C compiler for the race
-# detector; bench and pprof install what they compare with or load with, as root or through sudo.
+# detector; bench, pprof and deb-test install what they compare with, load with or check with, as root or through sudo.
 
 SHELL         := /bin/bash
 .SHELLFLAGS   := -euo pipefail -c
@@ -20,10 +20,10 @@ install = missing=(); for p in $(1); do command -v $$p >/dev/null || missing+=($
 		"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$${missing[@]}"; \
 	fi
 
-.PHONY: help build run test check lint race fuzz bench drill pprof deb clean
+.PHONY: help build run test check lint race fuzz bench drill pprof deb deb-test clean
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Without the C library the program runs on any Linux, whatever it was built on.
 build: ## build bin/traffic_management
@@ -121,6 +121,10 @@ pprof: build ## profile the proxy under load: bin/cpu.pprof and its flame graph,
 
 deb: ## build bin/traffic-management_VERSION_ARCHITECTURE.deb
 	@packaging/deb.sh $(VERSION)
+
+deb-test: ## install, upgrade under requests and remove the package under a systemd of its own; as root, on Debian
+	@$(call install,curl lintian shellcheck logrotate)
+	packaging/test.sh
 
 clean: ## remove what was built
 	rm -rf bin

@@ -1,9 +1,10 @@
 #!/bin/bash
-# Usage: packaging/deb.sh VERSION — builds bin/traffic-management_VERSION_ARCHITECTURE.deb of the source tree and prints
-# its path. VERSION is what `git describe` says. The same commit gives the same bytes.
+# Usage: packaging/deb.sh VERSION [DIR] — builds traffic-management_VERSION_ARCHITECTURE.deb of the source tree into DIR,
+# bin if not said, and prints its path. VERSION is what `git describe` says. The same commit gives the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 described=$1
+into=${2:-bin}
 version=$(packaging/version.sh "$described")
 case $(go env GOARCH) in
 arm) architecture=armhf ;;
@@ -35,6 +36,8 @@ install -D -m 644 -t "$doc/docs" docs/*.md
 	cat packaging/debian/copyright
 	sed -e '1,/^Copyright/d' LICENSE | sed -e '1{/^$/d}' -e 's/^$/./' -e 's/^/ /'
 } >"$doc/copyright"
+install -d "$tree/usr/share/man/man8"
+gzip -9n <packaging/traffic_management.8 >"$tree/usr/share/man/man8/traffic_management.8.gz"
 gzip -9n >"$doc/changelog.gz" <<END
 traffic-management ($version) unstable; urgency=medium
 
@@ -51,7 +54,7 @@ sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@MAINT
 	-e "s/@SIZE@/$(du -ks --apparent-size --exclude DEBIAN "$tree" | cut -f1)/" \
 	packaging/debian/control >"$tree/DEBIAN/control"
 
-mkdir -p bin
-deb=bin/traffic-management_${version}_$architecture.deb
+mkdir -p "$into"
+deb=$into/traffic-management_${version}_$architecture.deb
 dpkg-deb --root-owner-group --build -Zxz "$tree" "$deb" >/dev/null
 echo "$deb"
