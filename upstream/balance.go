@@ -83,12 +83,15 @@ func newBalancer(s *Service, u *setup, loop int, seed uint64, latencies []*laten
 }
 
 // pick returns the position of the target for the next request, -1 when there is none, by what is in b.ask. Targets that
-// were tried come last.
+// were tried come last; before those that were lost come even such as are out.
 func (b *balancer) pick() int {
 	v := &b.ask
 	v.except = -1
 	b.refresh(v.now)
 	i := b.choose(v)
+	if i < 0 && v.lost {
+		i = b.drawOut(v)
+	}
 	if i < 0 && len(v.tried) > 0 {
 		tried := v.tried
 		v.tried = nil

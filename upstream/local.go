@@ -92,7 +92,7 @@ func (l *local) servers(b *ServiceBreaker) []*breaker {
 func (l *local) choose(p *Pools, q *Query, a *Attempt) (at int, broken bool) {
 	b := l.balancer
 	v := &b.ask
-	v.now, v.tried, v.key, v.rnd, v.breakers = a.opened, q.Tried, q.Key, p.rnd.Uint64(), nil
+	v.now, v.tried, v.lost, v.key, v.rnd, v.breakers = a.opened, q.Tried, q.Lost, q.Key, p.rnd.Uint64(), nil
 	if q.Breaker != nil {
 		v.breakers = l.servers(q.Breaker)
 	}

@@ -223,7 +223,11 @@ func TestOpenEjects(t *testing.T) {
 	for range 4 {
 		b.answers(&Query{}, 1, ok)
 	}
-	b.answers(&Query{Tried: b.targets[1:]}, 1, ok) // better twice than one that is out
+	b.answers(&Query{Tried: b.targets[1:]}, 1, ok)             // better twice than one that is out
+	b.answers(&Query{Tried: b.targets[1:], Lost: true}, 0, ok) // which is better than one that is not there
+	b.targets[0].SetDraining(true)
+	b.answers(&Query{Tried: b.targets[1:], Lost: true}, 1, ok)
+	b.targets[0].SetDraining(false)
 	b.loop.Advance(31 * time.Second)
 	b.answers(&Query{}, 0, ok)
 	b.answers(&Query{}, 1, ok)

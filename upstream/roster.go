@@ -49,6 +49,7 @@ type pick struct {
 	tried    []*Target  // not to be chosen
 	breakers []*breaker // by position: those that do not let the request through are not to be chosen; nil: none
 	except   int        // position that is not to be chosen; -1: none
+	lost     bool       // Query.Lost
 	rnd      uint64     // any of 64 bits
 	key      uint64     // what consistent hashing goes by
 }
@@ -180,10 +181,19 @@ func (r *roster) position(t *Target) int { return slices.Index(r.targets, t) }
 
 // drawBackup draws a healthy backup that the level leaves out, -1 when there is none.
 func (r *roster) drawBackup(v *pick) int {
+	return r.drawBeyond(v, func(t *Target) bool { return t.Backup() && !t.has(takenOut|unhealthy) })
+}
+
+// drawOut draws a target that is out because of its health, -1 when there is none.
+func (r *roster) drawOut(v *pick) int {
+	return r.drawBeyond(v, func(t *Target) bool { return !t.has(takenOut) })
+}
+
+// drawBeyond draws among the targets that fit and that the level leaves out.
+func (r *roster) drawBeyond(v *pick, fits func(*Target) bool) int {
 	chosen, sum := -1, uint64(0)
 	for i, t := range r.targets {
-		if t.Backup() && r.weights[i] == 0 && !t.has(takenOut|unhealthy) && r.allows(i, v) &&
-			v.wins(uint64(t.Weight()), &sum) {
+		if r.weights[i] == 0 && t.Weight() > 0 && fits(t) && r.allows(i, v) && v.wins(uint64(t.Weight()), &sum) {
 			chosen = i
 		}
 	}

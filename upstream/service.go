@@ -162,6 +162,7 @@ func (e errText) Error() string { return string(e) }
 // Query is what one attempt is asked for with. The zero value asks for any server.
 type Query struct {
 	Tried   []*Target       // chosen only when there is no other
+	Lost    bool            // the last of Tried did not answer: a server that is out for its health comes before it
 	Key     uint64          // with ConsistentHash: Service.Key of the request
 	Stick   *Target         // Service.Stuck of the request; chosen unless it was tried or cannot be used
 	Breaker *ServiceBreaker // servers whose part of it is open are left out; nil: none are

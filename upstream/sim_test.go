@@ -179,6 +179,7 @@ func (w *world) open(b *bed) {
 	for range w.rnd.IntN(3) {
 		q.Tried = append(q.Tried, w.all[w.rnd.IntN(len(w.all))])
 	}
+	q.Lost = len(q.Tried) > 0 && w.rnd.IntN(2) == 0
 	if w.rnd.IntN(4) == 0 {
 		q.Timeout = time.Duration(1+w.rnd.IntN(1000)) * time.Millisecond
 	}
@@ -257,6 +258,14 @@ func (w *world) mayHave(q *Query) (may, untried []*Target) {
 		for _, t := range backups {
 			may = append(may, t)
 			if !t.among(q.Tried) {
+				untried = append(untried, t)
+			}
+		}
+	}
+	if len(untried) == 0 && q.Lost { // and so do those that are out
+		for _, t := range w.service.Targets() {
+			if state[t].State != TargetDraining && !t.among(q.Tried) && w.passes(q, t, now) {
+				may = append(may, t)
 				untried = append(untried, t)
 			}
 		}

@@ -218,7 +218,7 @@ func (x *Exchange) open() {
 	x.state = AttemptOpening
 	x.holdContent()
 	s := x.Route.Service
-	q := upstream.Query{Tried: x.tried, Breaker: x.Route.Breaker}
+	q := upstream.Query{Tried: x.tried, Lost: x.lostServer(), Breaker: x.Route.Breaker}
 	if p := x.Route.Retry; p != nil {
 		q.Timeout = p.AttemptTimeout
 	}

@@ -118,6 +118,14 @@ func (x *Exchange) avoid() {
 	x.tried = append(x.tried, x.target)
 }
 
+// lostServer reports whether the last try says that its server is not there, as the end of an idle connection or a
+// status does not.
+func (x *Exchange) lostServer() bool {
+	e := x.lost
+	return len(x.tried) > 0 && e != nil && (e.Kind == codec.KindRefused || e.Kind == codec.KindTimeout ||
+		e.Kind == codec.KindClosed && e.Retry == codec.RetryUnanswered)
+}
+
 // interval is the longest that the next wait may be.
 func (x *Exchange) interval(p *RetryPolicy) time.Duration {
 	d := p.InitialInterval

@@ -52,9 +52,6 @@ func (p *chunks) put(c *chunk) {
 	p.spare[c.class]++
 }
 
-// LetGo gives up the memory that the loop keeps for later. On the loop.
-func (l *EventLoop) LetGo() { l.chunks = chunks{} }
-
 // output is a queue of bytes to be sent, in pooled chunks. An empty one holds no memory.
 type output struct {
 	head, tail *chunk

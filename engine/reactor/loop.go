@@ -252,6 +252,9 @@ func (l *EventLoop) end() {
 	l.stage = stageEnded
 }
 
+// LetGo gives up the memory that the loop keeps for later. On the loop.
+func (l *EventLoop) LetGo() { l.chunks = chunks{} }
+
 // release closes the loop's own descriptors.
 func (l *EventLoop) release() {
 	if l.timerFD >= 0 {

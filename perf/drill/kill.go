@@ -76,7 +76,7 @@ func killing(ctx context.Context, b *bed) ([]finding, error) {
 	}, nil
 }
 
-// killConfiguration has no active health checks: once a second, which is as often as they go, tells about a second ago.
+// killConfiguration has all that looks after servers. What checks and ejection know is up to a second old.
 func killConfiguration(address string, f *fleet) string {
 	return fmt.Sprintf(`
 entrypoints: {web: {address: '%s'}}
@@ -85,6 +85,7 @@ services:
     servers: [%s]
     load_balancer: {strategy: weighted, slow_start_seconds: %d}
     outlier_detection: {consecutive_errors: 3, base_ejection_seconds: 1}
+    health_check: {type: tcp, interval_seconds: 1, healthy_threshold: 1, unhealthy_threshold: 1}
 middlewares:
   again: {retry: {attempts: 2, initial_interval_ms: 10}}
 routers: {all: {rule: 'PathPrefix(`+"`/`"+`)', service: fleet, middlewares: [again]}}
