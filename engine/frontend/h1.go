@@ -362,7 +362,7 @@ func (c *H1) gone() {
 	s := c.entry.Conns
 	s.roll(c.phase).remove(c)
 	if c.phase == phaseTunnel || c.phase == phaseTunnelEnded {
-		c.entry.Meter.TunnelClosed()
+		c.meter.TunnelClosed()
 	}
 	c.phase = phaseClosed
 	c.entry.Local.Loop.Stop(&c.readTimer)

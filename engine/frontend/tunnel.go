@@ -33,7 +33,7 @@ func (c *H1) openTunnel(h *codec.Head) {
 	e.Conns.out = h1.AppendResponseHead(e.Conns.out[:0], h, codec.NoContent, codec.OptUpgrade)
 	c.write(e.Conns.out)
 	e.Conns.move(c, phaseTunnel)
-	e.Meter.TunnelOpened()
+	c.meter.TunnelOpened()
 	c.framing, c.persist = codec.ByClose, codec.OptClose
 	c.clock.start(e.Local.Loop.Now())
 	e.Local.Loop.Arm(&c.readTimer, e.Settings.TunnelIdle)
