@@ -20,6 +20,8 @@ type door struct {
 	listener *reactor.Listener
 	keepers  []*doorkeeper // by loop
 	clients  *clients
+	// inherited says that another process listens here, too, and goes on to when this one does not come to serve.
+	inherited bool
 
 	// Guarded by Engine.changing:
 	name string // of the entry point
@@ -84,13 +86,21 @@ func openDoor(ep *entryPoint, all *clients, ours []*door, given *handed) (*door,
 	if given != nil && given.Kept {
 		l.Keep()
 	}
-	d := &door{address: ep.address, listener: l, name: ep.name, clients: all}
+	d := &door{address: ep.address, listener: l, name: ep.name, clients: all, inherited: given != nil}
 	for _, w := range all.workers {
 		k := &doorkeeper{door: d, loop: w.loop}
 		k.entry = &frontend.EntryPoint{Local: w.local, Conns: w.conns, OnClosed: k.left}
 		d.keepers = append(d.keepers, k)
 	}
 	return d, nil
+}
+
+// discard closes a door through which nobody came. The path of a unix socket that was inherited stays for who has it.
+func (d *door) discard() {
+	if d.inherited {
+		d.listener.Keep()
+	}
+	d.listener.Close()
 }
 
 // accept begins to take connections; the entry point is set up.

@@ -113,7 +113,7 @@ func (e *Engine) prepare(c *config.Config) (*change, error) {
 // abandon closes what was opened for a configuration that does not come into force.
 func (e *Engine) abandon(ch *change) {
 	for _, d := range ch.opened {
-		d.listener.Close()
+		d.discard()
 	}
 	now := e.current()
 	if now == nil {
@@ -123,10 +123,10 @@ func (e *Engine) abandon(ch *change) {
 		e.closeLog(log)
 	}
 	if m := ch.next.metrics; m != now.metrics {
-		m.close()
+		m.discard()
 	}
 	if a := ch.next.admin; a != now.admin {
-		a.close()
+		a.discard()
 	}
 }
 

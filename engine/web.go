@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"traffic_management/config"
+	"traffic_management/engine/reactor"
 )
 
 // web is a listener that answers operators and their machines, off the loops.
@@ -21,6 +22,8 @@ type web struct {
 	listener net.Listener
 	kept     bool         // a unix socket's path is not ours to remove
 	server   *http.Server // nil until serve
+	// inherited says that another process listens here, too, and goes on to when this one does not come to serve.
+	inherited bool
 }
 
 // at is w when it listens at this address, and otherwise a new one, which the caller closes. w may be nil. given are
@@ -34,21 +37,25 @@ func (w *web) at(address config.Address, given *handed) (*web, error) {
 
 // openWeb listens; what comes waits until serve.
 func openWeb(address config.Address, given *handed) (*web, error) {
-	network, at := "tcp", address.String()
-	if address.Path != "" {
-		network, at = "unix", address.Path
+	inherited := given != nil
+	if !inherited && address.Path != "" { // package net would not replace a socket that a process which was killed left
+		opened, err := reactor.Listen(address.String(), 1)
+		if err != nil {
+			return nil, err
+		}
+		given = &handed{Address: address.String(), Descriptors: opened.Descriptors()}
 	}
 	var l net.Listener
 	var err error
 	if given != nil {
 		l, err = given.listenOn()
 	} else {
-		l, err = net.Listen(network, at)
+		l, err = net.Listen("tcp", address.String())
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &web{address: address, listener: l, kept: given != nil && given.Kept}, nil
+	return &web{address: address, listener: l, kept: inherited && given.Kept, inherited: inherited}, nil
 }
 
 // descriptor is a copy of the listening socket's, for another process; the caller closes it.
@@ -97,6 +104,14 @@ func (w *web) leave(running *sync.WaitGroup) {
 		_ = w.server.Shutdown(ctx)
 		_ = w.server.Close()
 	})
+}
+
+// discard closes what never served. The path of a unix socket that was inherited stays for who has it. w may be nil.
+func (w *web) discard() {
+	if w != nil && w.inherited {
+		w.keep()
+	}
+	w.close()
 }
 
 // close ends everything at once. w may be nil.

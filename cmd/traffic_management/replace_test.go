@@ -208,6 +208,33 @@ func TestUpgradeThatFails(t *testing.T) {
 	}
 }
 
+// A new process that ends when it has the sockets already leaves the paths of unix sockets to the old one.
+func TestUpgradeThatFailsKeepsUnixSockets(t *testing.T) {
+	s := newServer(t, greet)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	dir := t.TempDir()
+	text := "entrypoints: {web: {address: '127.0.0.1:0'}, unix: {address: 'unix:" + dir + "/s'}}\nservices: {main: {servers: [{url: 'http://" + s.address +
+		"'}]}}\nrouters: {main: {rule: 'PathPrefix(`/`)', service: main}}\nmetrics: {address: 'unix:" + dir + "/m'}\nlog: {format: json}\n" + unwatched
+	p := install(t).start(raw(text))
+	if err := os.WriteFile(p.cmd.Args[2], fmt.Appendf(nil, "%sadmin: {address: '%s'}\n", text, taken.Addr()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGUSR2)
+	eventually(t, "the upgrade fails", func() bool { return strings.Contains(p.log.String(), "no upgrade") })
+	if err := get("unix:" + dir + "/s"); err != nil {
+		t.Error(err)
+	}
+	if conn, err := net.Dial("unix", dir+"/m"); err != nil {
+		t.Error(err)
+	} else {
+		conn.Close()
+	}
+}
+
 // While a new process starts, another upgrade is refused; to end the old one ends the attempt.
 func TestUpgradeIsOneAtATime(t *testing.T) {
 	s := newServer(t, greet)
