@@ -124,6 +124,8 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 	signals := make(chan os.Signal, 4) // from here on: none of them is to end a process that is starting
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1,
 		syscall.SIGHUP, syscall.SIGUSR2)
+	dumps := make(chan os.Signal, 1) // apart, since the others are not heard while the proxy drains
+	signal.Notify(dumps, syscall.SIGTTIN)
 	inherited, err := engine.Inherit()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -144,7 +146,7 @@ func serve(f *flags, c *config.Config, stderr io.Writer) int {
 		go serveProfiles(f.pprof, logger)
 	}
 	e.Start(context.Background())
-	go dumpWhenTold(e, stderr, logger)
+	go dumpWhenTold(e, dumps, stderr, logger)
 	return obey(e, signals, logger)
 }
 
@@ -202,10 +204,8 @@ func itself() engine.Program {
 	return engine.Program{Path: path, Args: os.Args}
 }
 
-// dumpWhenTold writes the state of the proxy at every SIGTTIN, also while it drains.
-func dumpWhenTold(e *engine.Engine, w io.Writer, logger *slog.Logger) {
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGTTIN)
+// dumpWhenTold writes the state of the proxy at every signal, also while it drains.
+func dumpWhenTold(e *engine.Engine, told <-chan os.Signal, w io.Writer, logger *slog.Logger) {
 	for range told {
 		var b bytes.Buffer // so that lines of the log do not come between
 		err := e.Dump(&b)
@@ -257,9 +257,15 @@ func serveProfiles(address string, logger *slog.Logger) {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	if err := server.ListenAndServe(); err != nil {
-		logger.Error("profiles are not served", "error", err)
+	err := server.ListenAndServe()
+	for logged := false; errors.Is(err, syscall.EADDRINUSE); err = server.ListenAndServe() {
+		if !logged {
+			logger.Warn("profiles are served when the address is free", "error", err)
+			logged = true
+		}
+		time.Sleep(time.Second) // the process that this one takes over from may have it until it ends
 	}
+	logger.Error("profiles are not served", "error", err)
 }
 
 // runDemo serves the sample backends until a signal ends it.
