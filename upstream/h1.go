@@ -40,10 +40,14 @@ var (
 		Cause: errText("the server did not accept a connection in time")}
 	errRefused = &codec.Error{Side: codec.Upstream, Kind: codec.KindRefused, Retry: codec.RetrySafe, Status: 502,
 		Cause: errText("the server cannot be connected to")}
+	errNoSocket = &codec.Error{Side: codec.Internal, Kind: codec.KindQueue, Retry: codec.RetrySafe, Status: 503,
+		Cause: errText("no descriptor or port is left for a connection to the server")}
 	errServerLeft = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetrySafe, Status: 503,
 		Cause: errText("the server left the service")}
 	errUnsent = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetrySafe, Status: 502,
 		Cause: errText("the server closed the connection before the request left")}
+	errHungUp = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetrySafe, Status: 502,
+		Cause: errText("the server closed the connection as soon as it was open")}
 	errIdleRace = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryIdle, Status: 502,
 		Cause: errText("the server closed the idle connection")}
 	errClosed = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryUnanswered, Status: 502,
@@ -109,7 +113,7 @@ func (c *h1conn) open() {
 }
 
 // OnClosed is the Sink's: the connection failed.
-func (c *h1conn) OnClosed(error) {
+func (c *h1conn) OnClosed(err error) {
 	was := c.state
 	c.state = connClosed
 	a := c.attempt
@@ -120,7 +124,7 @@ func (c *h1conn) OnClosed(error) {
 	case connDialling:
 		defer c.pool.closed()
 		if a != nil {
-			a.fail(errRefused)
+			a.fail(undialled(err))
 		}
 		return
 	}
@@ -138,22 +142,6 @@ func (c *h1conn) OnClosed(error) {
 func (c *h1conn) replace(a *Attempt) {
 	c.attempt, a.conn = nil, nil
 	a.pool.acquire(a)
-}
-
-// lost is what an end of the connection means for the request it carries: once any of a response came, the server has
-// taken the request up; what was only gathered for the end of the turn it never saw.
-func (c *h1conn) lost(a *Attempt) *codec.Error {
-	switch {
-	case c.recv == partTunnel || c.send == partTunnel:
-		return errTunnelLost
-	case a.answered != 0:
-		return errTruncated
-	case c.conn.Unsent() >= c.wrote:
-		return errUnsent
-	case c.served > 0:
-		return errIdleRace
-	}
-	return errClosed
 }
 
 // OnData is the Sink's: bytes of a response, or the server's end.
@@ -202,14 +190,23 @@ func (c *h1conn) unexpected() {
 		if a := c.attempt; a != nil && a.state == AttemptReady {
 			c.attempt = nil
 			c.close()
-			c.replace(a)
+			if c.served == 0 { // the next one may fare no better
+				a.fail(errHungUp)
+			} else {
+				c.replace(a)
+			}
 		}
 	}
 }
 
-// readHead reads a response head; false: more is needed, or the attempt is over.
+// readHead reads a response head; false: more is needed, or the attempt is over. What came before any of the request has
+// left is no response to it.
 func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 	if a.answered == 0 {
+		if c.conn.Unsent() >= c.wrote {
+			c.broken(a, errUnsent)
+			return false
+		}
 		a.answered = c.pool.pools.loop.Now()
 	}
 	h := &c.pool.pools.head

@@ -1,7 +1,13 @@
 package upstream
 
 import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
 	"traffic_management/codec"
+	"traffic_management/engine/reactor"
 )
 
 // heard notes the status of the final response. A probe of a breaker is over with it: the content may take hours.
@@ -63,4 +69,35 @@ func (a *Attempt) leave(e *codec.Error) {
 	}
 	a.breaker.leave(a.pools.loop.Now(), a.pass, o)
 	a.breaker = nil
+}
+
+// undialled is what it means that a connection could not be opened: the server is not to blame for what is used up here.
+func undialled(err error) *codec.Error {
+	if err == reactor.ErrDescriptors {
+		return errNoSocket
+	}
+	switch errno := syscall.Errno(0); {
+	case !errors.As(err, &errno):
+	case errno == unix.EMFILE, errno == unix.ENFILE, errno == unix.ENOBUFS, errno == unix.ENOMEM, errno == unix.EADDRNOTAVAIL:
+		return errNoSocket
+	}
+	return errRefused
+}
+
+// lost is what an end of the connection means for the request it carries: once any of a response came, the server has
+// taken the request up; what was only gathered for the end of the turn it never saw.
+func (c *h1conn) lost(a *Attempt) *codec.Error {
+	switch {
+	case c.recv == partTunnel || c.send == partTunnel:
+		return errTunnelLost
+	case a.answered != 0:
+		return errTruncated
+	case c.conn.Unsent() >= c.wrote && c.served == 0:
+		return errHungUp
+	case c.conn.Unsent() >= c.wrote:
+		return errUnsent
+	case c.served > 0:
+		return errIdleRace
+	}
+	return errClosed
 }

@@ -105,5 +105,5 @@ func (s *Service) readmit(t *Target, now reactor.Instant, why string) {
 // idle connection was the cause, nor when a tunnel was reset, which is how some servers end theirs.
 func blames(e *codec.Error) bool {
 	return e.Side == codec.Upstream && e.Kind != codec.KindQueue && e.Kind != codec.KindNoTarget &&
-		e.Retry != codec.RetryIdle && e != errTunnelLost
+		e.Retry != codec.RetryIdle && e != errUnsent && e != errTunnelLost
 }

@@ -169,6 +169,9 @@ func TestEndBeforeTheRequestLeft(t *testing.T) {
 				t.Fatalf("retry %v, want %v", second.err.Retry, c.want.Retry)
 			}
 			second.release()
+			if st := b.targets[0].Status(b.loop.Now()); st.Failed != 0 {
+				t.Errorf("the end of an idle connection counts as a failure: %+v", st)
+			}
 			b.clean()
 		})
 	}
