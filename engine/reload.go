@@ -35,6 +35,7 @@ func (e *Engine) ReloadFile() error {
 	e.changing.Lock() // before the file is read: of two calls the later one has the later content
 	defer e.changing.Unlock()
 	if e.stage != stageServing {
+		e.logger.Warn("the configuration was not loaded by this process", "error", errNotServing)
 		return errNotServing
 	}
 	in := e.options.Inherited

@@ -180,14 +180,30 @@ func obey(e *engine.Engine, signals <-chan os.Signal, logger *slog.Logger) int {
 			}()
 		case syscall.SIGQUIT:
 			logger.Info("stopping now")
-			stopped, cancel := context.WithCancel(context.Background())
-			cancel()
-			_ = e.Shutdown(stopped)
+			stopNow(e)
 			return exitOK
 		default:
 			drain(e, signals, logger)
 			return exitOK
 		}
+	}
+}
+
+// stopPatience is how long SIGQUIT waits for loops: one that is stuck is a reason to send it.
+const stopPatience = 2 * time.Second
+
+// stopNow ends what runs.
+func stopNow(e *engine.Engine) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	stopped := make(chan struct{})
+	go func() {
+		_ = e.Shutdown(now)
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(stopPatience):
 	}
 }
 
