@@ -26,6 +26,9 @@ type door struct {
 	// Guarded by Engine.changing:
 	name string // of the entry point
 
+	// Atomic, any goroutine:
+	accepting atomic.Int32 // keepers that take connections, and none but what comes from now on
+
 	gate
 }
 
@@ -106,15 +109,23 @@ func (d *door) discard() {
 // accept begins to take connections; the entry point is set up.
 func (k *doorkeeper) accept() {
 	for _, s := range k.listener.Sockets(k.loop.Index()) {
-		k.acceptors = append(k.acceptors, k.loop.AddListener(s, func(c reactor.Conn) reactor.Sink {
-			k.entered()
-			return k.entry.Accept(c)
-		}))
+		k.acceptors = append(k.acceptors, k.loop.AddListener(s, k.accepted))
 	}
+	k.accepting.Add(1)
+}
+
+// accepted takes a connection, here or on a loop that has fewer.
+func (k *doorkeeper) accepted(c reactor.Conn) reactor.Sink {
+	k.entered()
+	if to := k.relief(); to != nil && k.passOn(to, c) {
+		return nil
+	}
+	return k.entry.Accept(c)
 }
 
 // finish takes the connections that wait already, and then no more.
 func (k *doorkeeper) finish() {
+	k.accepting.Add(-1)
 	for _, a := range k.acceptors {
 		a.Finish()
 	}
@@ -128,12 +139,14 @@ func (k *doorkeeper) leave(over time.Duration) {
 
 // close accepts no more.
 func (k *doorkeeper) close() {
+	k.accepting.Add(-1)
 	for _, a := range k.acceptors {
 		a.Close()
 	}
 }
 
 func (k *doorkeeper) entered() {
+	k.worker().clients.Add(1)
 	if k.gate.enter() {
 		k.tellAll()
 	}
@@ -143,6 +156,7 @@ func (k *doorkeeper) entered() {
 }
 
 func (k *doorkeeper) left() {
+	k.worker().clients.Add(-1)
 	if k.gate.leave() {
 		k.tellAll()
 	}

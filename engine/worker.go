@@ -3,6 +3,7 @@ package engine
 import (
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,8 @@ type worker struct {
 	generation  *exchange.Generation // that new exchanges belong to; nil before the first configuration
 	counts      *telemetry.LoopShard
 	logger      *slog.Logger
+
+	clients atomic.Int64 // its client connections, and those on their way to it; any goroutine
 
 	flushLater reactor.Timer
 	paused     uint64 // of the loop's own count, how many telemetry knows
