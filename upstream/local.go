@@ -96,7 +96,6 @@ func (l *local) choose(p *Pools, q *Query, a *Attempt) (at int, broken bool) {
 	if q.Breaker != nil {
 		v.breakers = l.servers(q.Breaker)
 	}
-	defer func() { v.tried = nil }() // it is lent
 	for {
 		at = -1
 		if q.Stick != nil {

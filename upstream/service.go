@@ -177,6 +177,7 @@ func (s *Service) Open(p *Pools, q *Query, r codec.Receiver) *Attempt {
 	a := p.newAttempt()
 	a.service, a.receiver, a.opened, a.timeout = s, r, p.loop.Now(), q.Timeout
 	i, broken := l.choose(p, q, a)
+	l.balancer.ask.tried = nil // it was lent
 	if i < 0 {
 		if broken {
 			a.failLater(errBroken)
