@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds waiting for what must happen; a test that reaches it fails.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // site is a configuration with one entry point, "web", that leads everything to one service, "main". Its texts are
 // YAML in flow style: keys without the braces around them.

@@ -22,7 +22,7 @@ import (
 var program string
 
 // patience is how long a test waits for what must happen before it fails.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
