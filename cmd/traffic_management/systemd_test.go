@@ -102,12 +102,16 @@ func TestSocketActivation(t *testing.T) {
 	for _, f := range files {
 		f.Close()
 	}
-	if !p.logged("a listening socket that was passed to this process is not used") {
-		t.Error("nothing is said of a socket that no entry point has")
-	}
-	if _, err := net.Dial("tcp", addresses[2]); err == nil {
-		t.Error("a socket that no entry point has still takes connections")
-	}
+	eventually(t, "the log tells of a socket that no entry point has", func() bool {
+		return p.logged("a listening socket that was passed to this process is not used")
+	})
+	eventually(t, "that socket takes no connections", func() bool {
+		conn, err := net.Dial("tcp", addresses[2])
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
 	pid := p.cmd.Process.Pid
 	for range 2 {
 		for range 20 {
