@@ -41,9 +41,11 @@ var rooms = map[string][]string{
 	"cmd/traffic_management": {"config", "engine", "internal/demo", "telemetry"},
 	"internal/demo":          {},
 
-	// internal/sim is for tests, so it is in no row. The bed of measurements sees the proxy from outside only.
-	"internal/sim": {"codec", "engine/reactor", "internal/invariant"},
-	"perf/...":     {"perf/..."},
+	// internal/sim and internal/testcert are for tests, so they are in no row. The bed of measurements sees the proxy
+	// from outside only.
+	"internal/sim":      {"codec", "engine/reactor", "internal/invariant"},
+	"internal/testcert": {},
+	"perf/...":          {"perf/..."},
 }
 
 // starters are the files and folders that may start goroutines; everything else runs on a loop, which nothing may
