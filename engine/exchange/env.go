@@ -3,7 +3,6 @@ package exchange
 import (
 	"math/rand/v2"
 	"net/netip"
-	"strconv"
 
 	"traffic_management/codec"
 	"traffic_management/engine/reactor"
@@ -56,44 +55,6 @@ type Client interface {
 	// Finished says that the exchange is over and must not be touched any more. It comes after the event in which the
 	// last part was delivered, never inside a call of the frontend's.
 	Finished()
-}
-
-// Peer is what a frontend knows of its connection, made once for each.
-type Peer struct {
-	Addr  netip.AddrPort // of the client; zero on unix sockets
-	Local netip.AddrPort // of ours; zero on unix sockets
-
-	addr, port []byte // as text: the client's address, our port
-	env        *Env   // what trusted was found with
-	trusted    bool
-}
-
-// NewPeer makes the Peer of one connection.
-func NewPeer(addr, local netip.AddrPort) Peer {
-	p := Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Local: local}
-	text := make([]byte, 0, 48)
-	if addr.IsValid() {
-		text = p.Addr.Addr().AppendTo(text)
-	}
-	n := len(text)
-	if local.IsValid() {
-		text = strconv.AppendUint(text, uint64(local.Port()), 10)
-	}
-	p.addr, p.port = text[:n:n], text[n:]
-	return p
-}
-
-func (p *Peer) isTrusted(env *Env) bool {
-	if p.env != env {
-		p.env, p.trusted = env, false
-		for _, prefix := range env.Trusted {
-			if prefix.Contains(p.Addr.Addr()) {
-				p.trusted = true
-				break
-			}
-		}
-	}
-	return p.trusted
 }
 
 // Local is what the exchanges of one loop share. It belongs to the loop.

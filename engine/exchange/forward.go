@@ -205,7 +205,7 @@ func (x *Exchange) setForwarding(seen *forwarding) {
 		f.Value = x.forwardedElement(f.Value)
 	}
 	if seen.xProto == 0 {
-		x.add(codec.FieldXForwardedProto, protoHTTP)
+		x.add(codec.FieldXForwardedProto, p.scheme())
 	}
 	if seen.xHost == 0 && len(h.Authority) > 0 {
 		x.add(codec.FieldXForwardedHost, h.Authority)
@@ -221,10 +221,7 @@ func (x *Exchange) setForwarding(seen *forwarding) {
 	}
 }
 
-var (
-	protoHTTP = []byte("http")
-	rootPath  = []byte("/")
-)
+var rootPath = []byte("/")
 
 func (x *Exchange) add(id codec.FieldID, value []byte) {
 	x.RequestHead.Fields = append(x.RequestHead.Fields, codec.NewField(id, value))
@@ -254,7 +251,7 @@ func (x *Exchange) forwardedElement(before []byte) []byte {
 	if len(x.RequestHead.Authority) > 0 {
 		x.arena = append(append(append(x.arena, `;host="`...), x.RequestHead.Authority...), '"')
 	}
-	x.arena = append(x.arena, ";proto=http"...)
+	x.arena = append(append(x.arena, ";proto="...), x.Peer.scheme()...)
 	return x.arena[n:len(x.arena):len(x.arena)]
 }
 

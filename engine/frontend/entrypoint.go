@@ -47,7 +47,7 @@ type EntryPoint struct {
 
 // Accept takes a new client connection.
 func (e *EntryPoint) Accept(conn reactor.Conn) reactor.Sink {
-	c := &H1{entry: e, conn: conn, meter: e.Meter, peer: exchange.NewPeer(conn.Peer(), conn.Local()),
+	c := &H1{entry: e, conn: conn, meter: e.Meter, peer: exchange.NewPeer(conn.Peer(), conn.Local(), nil),
 		accepted: e.Local.Loop.Now()}
 	c.readTimer.Fire = c.readExpired
 	c.writeTimer.Fire = c.writeExpired
