@@ -67,7 +67,7 @@ func HexValue(c byte) byte {
 }
 
 // EqualFold reports whether b and s are the same but for the case of ASCII letters.
-func EqualFold(b []byte, s string) bool {
+func EqualFold[S string | []byte](b []byte, s S) bool {
 	if len(b) != len(s) {
 		return false
 	}

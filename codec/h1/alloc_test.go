@@ -21,7 +21,7 @@ func TestMessagesAllocateNothing(t *testing.T) {
 		if n, err := ParseRequestHead(request, &h, &benchLimits); n == 0 || err != nil {
 			t.Fatal(n, err)
 		}
-		RemoveHopByHop(&h)
+		codec.RemoveHopByHop(&h)
 		AppendRequestHead(dst, &h, codec.ByChunks)
 		if n, err := ParseResponseHead(answer, codec.MethodGet, &h, &benchLimits); n == 0 || err != nil {
 			t.Fatal(n, err)

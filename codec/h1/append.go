@@ -1,7 +1,6 @@
 package h1
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 
@@ -33,7 +32,7 @@ var connectionLines = [...]string{
 // is. Nothing is allocated while dst has room.
 func AppendRequestHead(dst []byte, h *codec.Head, f codec.Framing) []byte {
 	if h.Method == codec.MethodOther && !codec.IsToken(h.MethodName) ||
-		(h.Method == codec.MethodConnect || len(h.Authority) > 0) && !validAuthority(h.Authority) ||
+		(h.Method == codec.MethodConnect || len(h.Authority) > 0) && !codec.ValidAuthority(h.Authority) ||
 		f == codec.ByLength && h.Length < 0 {
 		return dst
 	}
@@ -47,7 +46,7 @@ func AppendRequestHead(dst []byte, h *codec.Head, f codec.Framing) []byte {
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	dst = append(dst, h.Authority...)
 	dst = append(dst, "\r\n"...)
-	dst = appendFields(dst, h, traitNotInRequest, h.Options&codec.OptUpgrade)
+	dst = appendFields(dst, h, codec.TraitNotInRequest, h.Options&codec.OptUpgrade)
 	switch {
 	case f == codec.ByLength, f == codec.NoContent && h.Length == 0:
 		dst = appendLength(dst, h.Length)
@@ -70,15 +69,15 @@ func AppendResponseHead(dst []byte, h *codec.Head, f codec.Framing, opt codec.Co
 	}
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = append(dst, byte('0'+h.Status/100), byte('0'+h.Status/10%10), byte('0'+h.Status%10), ' ')
-	if nextNotValue(h.Reason, 0) == len(h.Reason) {
+	if codec.NextNotValue(h.Reason, 0) == len(h.Reason) {
 		dst = append(dst, h.Reason...)
 	}
 	dst = append(dst, "\r\n"...)
-	never := contentless(h.Method, h.Status)
+	never := codec.Contentless(h.Method, h.Status)
 	if f == codec.ByClose && !never {
 		opt = opt&^codec.OptKeepAlive | codec.OptClose
 	}
-	dst = appendFields(dst, h, traitNotInResponse, opt)
+	dst = appendFields(dst, h, codec.TraitNotInResponse, opt)
 	switch {
 	case never:
 		if h.Length >= 0 && (h.Status == 304 || h.Status >= 200 && h.Status != 204 && h.Method == codec.MethodHead) {
@@ -100,8 +99,8 @@ func AppendResponseHead(dst []byte, h *codec.Head, f codec.Framing, opt codec.Co
 func AppendTrailers(dst []byte, trailers []codec.Field) []byte {
 	dst = append(dst, "0\r\n"...)
 	for i := range trailers {
-		if f := &trailers[i]; allowedInTrailers(f.Name) {
-			dst = appendField(dst, f, traitNotInTrailers)
+		if f := &trailers[i]; codec.AllowedInTrailers(f.Name) {
+			dst = appendField(dst, f, codec.TraitNotInTrailers)
 		}
 	}
 	return append(dst, "\r\n"...)
@@ -115,46 +114,15 @@ func appendTarget(dst []byte, h *codec.Head) []byte {
 		return append(dst, h.Authority...)
 	case h.Method == codec.MethodOptions && (len(path) == 1 && path[0] == '*' || len(path) == 0 && h.Query == nil):
 		return append(dst, '*')
-	case len(path) == 0 || path[0] != '/':
-		dst = append(dst, '/') // whatever a rewrite left must not be taken for another form
 	}
-	if bytes.IndexByte(path, '?') < 0 {
-		dst = appendVisible(dst, path)
-	} else {
-		for i, c := range path {
-			if c == '?' {
-				dst = append(dst, "%3F"...)
-			} else {
-				dst = appendVisible(dst, path[i:i+1])
-			}
-		}
-	}
-	if h.Query != nil {
-		dst = append(dst, '?')
-		dst = appendVisible(dst, h.Query)
-	}
-	return dst
-}
-
-// appendVisible appends b, percent-encoding the bytes that a target cannot hold.
-func appendVisible(dst, b []byte) []byte {
-	const hex = "0123456789ABCDEF"
-	for {
-		i := nextNotTarget(b, 0)
-		dst = append(dst, b[:i]...)
-		if i == len(b) {
-			return dst
-		}
-		dst = append(dst, '%', hex[b[i]>>4], hex[b[i]&15])
-		b = b[i+1:]
-	}
+	return codec.AppendOriginForm(dst, path, h.Query)
 }
 
 // appendFields appends the fields without the trait omit, and the Connection field line of opt.
-func appendFields(dst []byte, h *codec.Head, omit uint8, opt codec.ConnOption) []byte {
+func appendFields(dst []byte, h *codec.Head, omit codec.Trait, opt codec.ConnOption) []byte {
 	if opt&codec.OptUpgrade == 0 || h.Get(codec.FieldUpgrade) == nil {
 		opt &^= codec.OptUpgrade
-		omit |= traitUpgrade
+		omit |= codec.TraitUpgrade
 	}
 	for i := range h.Fields {
 		dst = appendField(dst, &h.Fields[i], omit)
@@ -165,14 +133,14 @@ func appendFields(dst []byte, h *codec.Head, omit uint8, opt codec.ConnOption) [
 // appendField appends one field line, unless it is marked as removed, its name has the trait omit, or it could not be
 // parsed again. A name without an ID is looked up, so that no field frames a message behind our back; a known name is a
 // token.
-func appendField(dst []byte, f *codec.Field, omit uint8) []byte {
+func appendField(dst []byte, f *codec.Field, omit codec.Trait) []byte {
 	id := f.ID
 	if id == codec.FieldOther {
 		id = codec.LookupFieldID(f.Name)
 	} else if invariant.Enabled && id != codec.FieldRemoved {
 		invariant.Check(id == codec.LookupFieldID(f.Name), "h1: a field's ID is that of its name")
 	}
-	if traits[id]&omit != 0 || id == codec.FieldOther && !codec.IsToken(f.Name) {
+	if codec.Traits[id]&omit != 0 || id == codec.FieldOther && !codec.IsToken(f.Name) {
 		return dst
 	}
 	start, name, value := len(dst), len(f.Name), len(f.Value)
@@ -180,7 +148,7 @@ func appendField(dst []byte, f *codec.Field, omit uint8) []byte {
 	line := dst[start : start+name+value+4]
 	copy(line, f.Name)
 	line[name], line[name+1] = ':', ' '
-	if !copyValue(line[name+2:], f.Value) {
+	if !codec.CopyValue(line[name+2:], f.Value) {
 		return dst
 	}
 	line[name+2+value], line[name+3+value] = '\r', '\n'

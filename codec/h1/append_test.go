@@ -192,7 +192,7 @@ func TestRemoveHopByHop(t *testing.T) {
 		if _, err := ParseRequestHead([]byte(in), &h, &benchLimits); err != nil {
 			t.Fatal(err)
 		}
-		RemoveHopByHop(&h)
+		codec.RemoveHopByHop(&h)
 		want := "GET / HTTP/1.1\r\nHost: a\r\n"
 		if c.want != "" {
 			want += strings.ReplaceAll(c.want, "|", "\r\n") + "\r\n"
@@ -210,7 +210,7 @@ func TestNominatedUpgradeIsStillOffered(t *testing.T) {
 	if _, err := ParseRequestHead([]byte(in), &h, &benchLimits); err != nil {
 		t.Fatal(err)
 	}
-	RemoveHopByHop(&h)
+	codec.RemoveHopByHop(&h)
 	want := "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
 	if got := string(AppendRequestHead(nil, &h, h.Framing)); got != want {
 		t.Errorf("got %q", got)

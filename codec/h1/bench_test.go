@@ -63,7 +63,7 @@ func BenchmarkAppendBrowserRequest(b *testing.B) {
 	dst := make([]byte, 0, 4096)
 	b.ReportAllocs()
 	for b.Loop() {
-		RemoveHopByHop(&h)
+		codec.RemoveHopByHop(&h)
 		if len(AppendRequestHead(dst, &h, h.Framing)) < 400 {
 			b.Fatal("short")
 		}

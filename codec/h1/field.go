@@ -8,7 +8,7 @@ import (
 
 // badName is the fault of the first byte of b that a name cannot hold, or faultNone.
 func badName(b []byte) fault {
-	i := nextNotToken(b, 0)
+	i := codec.NextNotToken(b, 0)
 	switch {
 	case i == len(b):
 		return faultNone
@@ -44,7 +44,7 @@ func isOWS(c byte) bool { return c == ' ' || c == '\t' }
 type section struct {
 	head        *codec.Head // takes the fields and their meaning
 	limits      *Limits
-	interpreted uint8 // the trait of the fields that have a meaning here; 0 for trailers
+	interpreted codec.Trait // the trait of the fields that have a meaning here; 0 for trailers
 
 	hosts, lengths, codings int // lines seen
 	options                 int // connection options seen
@@ -66,7 +66,7 @@ func (s *section) parse(b []byte, i int) (next int, bad fault) {
 		if n == s.limits.Fields {
 			return 0, faultFields
 		}
-		colon := nextColon(b, i)
+		colon := codec.NextColon(b, i)
 		name := b[i:colon:colon]
 		if colon == len(b) {
 			return 0, badName(name)
@@ -79,7 +79,7 @@ func (s *section) parse(b []byte, i int) (next int, bad fault) {
 		for start < len(b) && b[start] <= ' ' && isOWS(b[start]) {
 			start++
 		}
-		end := nextNotValue(b, start)
+		end := codec.NextNotValue(b, start)
 		if end+1 >= len(b) || b[end] != '\r' || b[end+1] != '\n' {
 			return lineEnd(b, end, faultValue)
 		}
@@ -94,7 +94,7 @@ func (s *section) parse(b []byte, i int) (next int, bad fault) {
 		fields = fields[:n+1]
 		f := &fields[n]
 		f.Name, f.Value, f.ID = name, b[start:end:end], id
-		if traits[id]&s.interpreted != 0 {
+		if codec.Traits[id]&s.interpreted != 0 {
 			if bad = s.interpret(f); bad != faultNone {
 				return 0, bad
 			}
@@ -102,7 +102,7 @@ func (s *section) parse(b []byte, i int) (next int, bad fault) {
 	}
 }
 
-// interpret takes the meaning of one field line with traitInterpreted into the head.
+// interpret takes the meaning of one field line with codec.TraitInterpreted into the head.
 func (s *section) interpret(f *codec.Field) fault {
 	switch f.ID {
 	case codec.FieldConnection:
@@ -115,7 +115,7 @@ func (s *section) interpret(f *codec.Field) fault {
 		case s.lengths > 1:
 			return faultLengthTwice
 		}
-		length, ok := parseLength(f.Value)
+		length, ok := codec.ParseLength(f.Value)
 		if !ok {
 			return faultLength
 		}
@@ -147,26 +147,9 @@ func (s *section) connection(list []byte) fault {
 		if s.options++; s.options > s.limits.Fields {
 			return faultOptions
 		}
-		s.head.Options |= connOption(option)
+		s.head.Options |= codec.LookupConnOption(option)
 	}
 	return faultNone
-}
-
-// connOption is the option of this name; other tokens nominate fields. What is no token can name no field.
-func connOption(option []byte) codec.ConnOption {
-	switch {
-	case codec.EqualFold(option, "keep-alive"):
-		return codec.OptKeepAlive
-	case codec.EqualFold(option, "close"):
-		return codec.OptClose
-	case codec.EqualFold(option, "upgrade"):
-		return codec.OptUpgrade
-	case codec.EqualFold(option, "te"):
-		return codec.OptTE
-	case codec.IsToken(option):
-		return codec.OptNames
-	}
-	return 0
 }
 
 // host takes a request's Host field (RFC 9112 section 3.2). It must not contradict the request target's authority; the
@@ -175,17 +158,17 @@ func (s *section) host(value []byte) fault {
 	if s.hosts++; s.hosts > 1 {
 		return faultHostTwice
 	}
-	if len(value) > 0 && !validAuthority(value) {
+	if len(value) > 0 && !codec.ValidAuthority(value) {
 		return faultHost
 	}
 	h := s.head
 	switch h.Form {
 	case codec.AbsoluteForm:
-		if !equalFold(h.Authority, value) {
+		if !codec.EqualFold(h.Authority, value) {
 			return faultHostDiffers
 		}
 	case codec.AuthorityForm:
-		if !equalFold(h.Authority, value) && !equalFold(h.Authority[:portColon(h.Authority)], value) {
+		if !codec.EqualFold(h.Authority, value) && !codec.EqualFold(h.Authority[:codec.PortColon(h.Authority)], value) {
 			return faultHostDiffers
 		}
 	default:

@@ -1,22 +1,6 @@
 package h1
 
-import (
-	"math"
-
-	"traffic_management/codec"
-)
-
-// parseLength is the value of a Content-Length: digits only, less than 2^63 (RFC 9110 section 8.6).
-func parseLength(b []byte) (length int64, ok bool) {
-	for _, c := range b {
-		d := int64(c) - '0'
-		if d < 0 || d > 9 || length > (math.MaxInt64-d)/10 {
-			return 0, false
-		}
-		length = length*10 + d
-	}
-	return length, len(b) > 0
-}
+import "traffic_management/codec"
 
 // badCoding is the fault of a Transfer-Encoding value, faultNone when it is "chunked" (RFC 9112 sections 6.1 and 7).
 // Codings that we do not know are another fault than a list that no recipient can frame.
@@ -61,7 +45,7 @@ func (s *section) frameRequest() {
 func (s *section) frameResponse(request codec.Method) {
 	h := s.head
 	switch {
-	case contentless(request, h.Status):
+	case codec.Contentless(request, h.Status):
 		h.Framing = codec.NoContent
 	case s.codings > 0:
 		h.Framing = codec.ByChunks
@@ -72,11 +56,4 @@ func (s *section) frameResponse(request codec.Method) {
 	default:
 		h.Framing = codec.ByClose
 	}
-}
-
-// contentless reports whether a response of this status to a request of this method has no content, whatever its
-// fields say.
-func contentless(request codec.Method, status int) bool {
-	return request == codec.MethodHead || status < 200 || status == 204 || status == 304 ||
-		request == codec.MethodConnect && status < 300
 }

@@ -26,7 +26,7 @@ func FuzzParseRequestHead(f *testing.F) {
 		if m != len(sent) || err != nil {
 			t.Fatalf("%q is sent as %q: %d %s", in[:n], sent, m, nameOf(err))
 		}
-		if got, want := meaning(again, 0), meaning(h, traitNotInRequest|traitUpgrade); got != want {
+		if got, want := meaning(again, 0), meaning(h, codec.TraitNotInRequest|codec.TraitUpgrade); got != want {
 			t.Fatalf("%q is sent as %q: %s, want %s", in[:n], sent, got, want)
 		}
 		if !bytes.Equal(sent, AppendRequestHead(nil, again, again.Framing)) {
@@ -55,14 +55,14 @@ func FuzzParseResponseHead(f *testing.F) {
 		if k != len(sent) || err != nil || again.Framing != h.Framing || again.Status != h.Status {
 			t.Fatalf("%q is sent as %q: %d %s %v", in[:n], sent, k, nameOf(err), again.Framing)
 		}
-		if again.Length != h.Length && !contentless(m, h.Status) {
+		if again.Length != h.Length && !codec.Contentless(m, h.Status) {
 			t.Fatalf("%q is sent as %q: length %d", in[:n], sent, again.Length)
 		}
 	})
 }
 
 // meaning is what must survive when a request is sent on: everything but its spelling and the fields of one hop.
-func meaning(h *codec.Head, omit uint8) string {
+func meaning(h *codec.Head, omit codec.Trait) string {
 	m := codec.Head{Version: codec.HTTP11, Method: h.Method, MethodName: h.MethodName, Framing: h.Framing, Length: h.Length,
 		Authority: h.Authority, Path: h.Path, Query: h.Query}
 	if len(m.Path) == 0 && m.Method != codec.MethodConnect {
@@ -71,9 +71,9 @@ func meaning(h *codec.Head, omit uint8) string {
 			m.Path = []byte("*")
 		}
 	}
-	const ours = traitNotInRequest | traitUpgrade
+	const ours = codec.TraitNotInRequest | codec.TraitUpgrade
 	for _, f := range h.Fields {
-		if traits[f.ID]&(omit|ours) == 0 {
+		if codec.Traits[f.ID]&(omit|ours) == 0 {
 			m.Fields = append(m.Fields, f)
 		}
 	}

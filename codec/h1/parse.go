@@ -20,7 +20,7 @@ func ParseRequestHead(b []byte, h *codec.Head, l *Limits) (n int, err error) {
 	tooLong := faultTargetLong
 	if i > 0 {
 		tooLong = faultHeadLong
-		s := section{head: h, limits: l, interpreted: traitInterpreted}
+		s := section{head: h, limits: l, interpreted: codec.TraitInterpreted}
 		if n, bad = s.parse(b, i); n > 0 {
 			if s.hosts == 0 && h.Version != codec.HTTP10 {
 				return 0, faultHostMissing.by(codec.Client)
@@ -48,7 +48,7 @@ func ParseResponseHead(b []byte, request codec.Method, h *codec.Head, l *Limits)
 	b = b[:min(len(b), l.HeadBytes)]
 	i, bad := parseStatusLine(b, h)
 	if i > 0 {
-		s := section{head: h, limits: l, interpreted: traitInterpreted}
+		s := section{head: h, limits: l, interpreted: codec.TraitInterpreted}
 		if n, bad = s.parse(b, i); n > 0 {
 			s.frameResponse(request)
 			return n, nil
@@ -70,7 +70,7 @@ func parseRequestLine(b []byte, h *codec.Head) (next int, bad fault) {
 	if bad != faultNone || start == len(b) {
 		return 0, bad
 	}
-	i := nextNotToken(b, start)
+	i := codec.NextNotToken(b, start)
 	switch {
 	case i == len(b):
 		return 0, faultNone
@@ -82,7 +82,7 @@ func parseRequestLine(b []byte, h *codec.Head) (next int, bad fault) {
 	h.MethodName = b[start:i:i]
 	h.Method = codec.LookupMethod(h.MethodName)
 	i++
-	end := nextNotTarget(b, i)
+	end := codec.NextNotTarget(b, i)
 	if end == len(b) {
 		return 0, faultNone
 	}
@@ -172,7 +172,7 @@ func parseStatusLine(b []byte, h *codec.Head) (next int, bad fault) {
 		return lineEnd(b, i, faultStatus)
 	}
 	i++
-	end := nextNotValue(b, i)
+	end := codec.NextNotValue(b, i)
 	h.Reason = b[i:end:end]
 	return lineEnd(b, end, faultReason)
 }

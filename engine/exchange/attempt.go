@@ -1,9 +1,6 @@
 package exchange
 
-import (
-	"traffic_management/codec"
-	"traffic_management/codec/h1"
-)
+import "traffic_management/codec"
 
 // The Exchange is the codec.Receiver of its attempts.
 
@@ -40,7 +37,7 @@ func (x *Exchange) Head(h *codec.Head, end bool) {
 		x.settle()
 		return
 	}
-	h1.RemoveHopByHop(h)
+	codec.RemoveHopByHop(h)
 	x.Status = h.Status
 	if x.replay == ReplayKept {
 		x.forget()
@@ -65,7 +62,7 @@ func (x *Exchange) interim(h *codec.Head) {
 		x.awaitsContinue = false
 		x.RequestHead.Remove(codec.FieldExpect) // the client need not be asked again if there is another try
 	}
-	h1.RemoveHopByHop(h)
+	codec.RemoveHopByHop(h)
 	x.response = ResponseInterim
 	x.client.Head(h, false)
 }

@@ -5,7 +5,6 @@ import (
 	"unsafe"
 
 	"traffic_management/codec"
-	"traffic_management/codec/h1"
 )
 
 type errText string
@@ -281,7 +280,7 @@ func (x *Exchange) newRequestID() []byte {
 // strip removes what concerns only the client's connection, after the rules have seen the head. Of the protocols it asks
 // for at most one stays.
 func (x *Exchange) strip() *codec.Error {
-	h1.RemoveHopByHop(&x.RequestHead)
+	codec.RemoveHopByHop(&x.RequestHead)
 	if x.RequestHead.Options&codec.OptUpgrade == 0 {
 		return nil
 	}

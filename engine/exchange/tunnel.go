@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"traffic_management/codec"
-	"traffic_management/codec/h1"
 )
 
 // TunnelState is how far an exchange has become a tunnel for another protocol (RFC 9110 section 7.8). In a tunnel the
@@ -90,7 +89,7 @@ func (x *Exchange) switched(h *codec.Head) {
 	}
 	x.Status, x.tunnel = h.Status, TunnelOpen
 	x.request, x.response = RequestStreaming, ResponseStreaming
-	h1.RemoveHopByHop(h)
+	codec.RemoveHopByHop(h)
 	x.accept(h)
 	x.client.Head(h, false)
 }

@@ -1,11 +1,9 @@
-package h1
+package codec
 
 import (
 	"encoding/binary"
 	"math/bits"
 	"unsafe"
-
-	"traffic_management/codec"
 )
 
 // The scans below read eight bytes at a time. A test of a word sets the high bit of every byte that is looked for, and
@@ -29,8 +27,8 @@ func putWord(b []byte, i int, w uint64) {
 // notValue sets the high bit of the bytes of w that are not of a field value; also of HTAB.
 func notValue(w uint64) uint64 { return ((w - 0x20*ones) | (w + ones)) &^ w & highs }
 
-// nextColon is the index of the first ":" of b from i on, or len(b).
-func nextColon(b []byte, i int) int {
+// NextColon is the index of the first ":" of b from i on, or len(b).
+func NextColon(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
 		d := word(b, i) ^ ':'*ones
 		if m := (d - ones) &^ d & highs; m != 0 {
@@ -43,8 +41,8 @@ func nextColon(b []byte, i int) int {
 	return i
 }
 
-// nextNotValue is the index of the first byte of b from i on that is not of a field value, or len(b).
-func nextNotValue(b []byte, i int) int {
+// NextNotValue is the index of the first byte of b from i on that is not of a field value, or len(b).
+func NextNotValue(b []byte, i int) int {
 	for i+8 <= len(b) {
 		m := notValue(word(b, i))
 		if m == 0 {
@@ -58,27 +56,27 @@ func nextNotValue(b []byte, i int) int {
 			}
 		}
 		i += bits.TrailingZeros64(m) >> 3
-		if codec.Classes[b[i]]&codec.ClassValue == 0 {
+		if Classes[b[i]]&ClassValue == 0 {
 			return i
 		}
 		i++ // HTAB, or above 0xff
 	}
-	for i < len(b) && codec.Classes[b[i]]&codec.ClassValue != 0 {
+	for i < len(b) && Classes[b[i]]&ClassValue != 0 {
 		i++
 	}
 	return i
 }
 
-// copyValue copies v to the start of dst, which has room for it, and reports whether every byte is of a field value.
-func copyValue(dst, v []byte) bool {
+// CopyValue copies v to the start of dst, which has room for it, and reports whether every byte is of a field value.
+func CopyValue(dst, v []byte) bool {
 	last := len(v) - 8
 	if last < 0 {
-		return nextNotValue(v, 0) == copy(dst, v)
+		return NextNotValue(v, 0) == copy(dst, v)
 	}
 	for i := 0; ; i = min(i+8, last) {
 		w := word(v, i)
 		putWord(dst, i, w)
-		if notValue(w) != 0 && !codec.All(v[i:i+8], codec.ClassValue) {
+		if notValue(w) != 0 && !All(v[i:i+8], ClassValue) {
 			return false
 		}
 		if i == last {
@@ -87,8 +85,8 @@ func copyValue(dst, v []byte) bool {
 	}
 }
 
-// nextNotTarget is the index of the first byte of b from i on that a request target cannot hold, or len(b).
-func nextNotTarget(b []byte, i int) int {
+// NextNotTarget is the index of the first byte of b from i on that a request target cannot hold, or len(b).
+func NextNotTarget(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
 		w := word(b, i)
 		f := w ^ '#'*ones
@@ -102,9 +100,9 @@ func nextNotTarget(b []byte, i int) int {
 	return i
 }
 
-// nextNotToken is the index of the first byte of b from i on that is no tchar, or len(b).
-func nextNotToken(b []byte, i int) int {
-	for i < len(b) && codec.Classes[b[i]]&codec.ClassToken != 0 {
+// NextNotToken is the index of the first byte of b from i on that is no tchar, or len(b).
+func NextNotToken(b []byte, i int) int {
+	for i < len(b) && Classes[b[i]]&ClassToken != 0 {
 		i++
 	}
 	return i
