@@ -15,7 +15,7 @@ const (
 	AttemptFree    AttemptState = iota // in the free list
 	AttemptFailing                     // Failed is to be called after this event
 	AttemptQueued                      // waits for a connection
-	AttemptOpening                     // its connection is being dialled
+	AttemptOpening                     // waits for a connection that is being opened
 	AttemptReady                       // has a connection; Ready is to be called after this event
 	AttemptOpen                        // Ready was called
 	AttemptDone                        // the receiver hears nothing any more
@@ -35,11 +35,13 @@ type Attempt struct {
 	service  *Service
 	receiver codec.Receiver
 	pool     *pool   // nil when no server was found
-	conn     *h1conn // from AttemptOpening on
+	awaits   awaited // in AttemptOpening
+	conn     carrier // from AttemptReady on
 	err      *codec.Error
 	timer    reactor.Timer
-	next     *Attempt // in pool.queue
+	next     *Attempt // in a line
 	state    AttemptState
+	shape    Shape
 	pending  bool          // a.later is deferred and has not run
 	released bool          // the owner is through with it
 	timeout  time.Duration // Query.Timeout
@@ -48,7 +50,7 @@ type Attempt struct {
 	status   int           // of the final response; 0 before it
 
 	opened, sent, answered reactor.Instant
-	since                  reactor.Instant // when it was queued, or its connection dialled
+	since                  reactor.Instant // when it began to wait, in a queue or for a connection being opened
 	queued, connecting     time.Duration
 }
 
@@ -80,10 +82,8 @@ func (a *Attempt) Release() {
 	case AttemptQueued:
 		a.pool.unqueue(a)
 	case AttemptOpening:
-		a.conn.attempt = nil
-		a.conn.abort()
+		a.awaits.leave(a)
 	case AttemptReady:
-		a.conn.attempt = nil
 		a.conn.unused()
 	case AttemptOpen:
 		a.conn.abandon()
@@ -101,7 +101,7 @@ func (a *Attempt) end(e *codec.Error) {
 		return
 	}
 	a.state = AttemptDone // the timer stays: moving it for the next request is cheaper than arming it again
-	a.conn = nil
+	a.conn, a.awaits = nil, nil
 	if a.pool != nil {
 		a.pool.counts.InFlight.Add(-1)
 		a.judge(e)
@@ -125,11 +125,9 @@ func (a *Attempt) failLater(e *codec.Error) {
 	a.deferLater()
 }
 
-// bind gives the attempt an open connection.
-func (a *Attempt) bind(c *h1conn) {
-	a.conn, c.attempt = c, a
-	c.state = connBusy
-	a.state = AttemptReady
+// bind gives the attempt a carrier, to send its request on after this event.
+func (a *Attempt) bind(c carrier) {
+	a.conn, a.state = c, AttemptReady
 	a.deferLater()
 }
 
@@ -191,9 +189,7 @@ func (a *Attempt) expired() {
 			a.fail(errQueueTimeout)
 		}
 	case AttemptOpening:
-		c := a.conn
-		a.conn, c.attempt = nil, nil
-		c.abort()
+		a.awaits.leave(a)
 		a.fail(errConnectTimeout)
 	case AttemptOpen:
 		a.conn.expired()

@@ -10,13 +10,12 @@ import (
 type connState uint8
 
 const (
-	connDialling connState = iota // not open yet
-	connIdle                      // open, in its pool
-	connBusy                      // open, carries an attempt or is about to leave
-	connClosed                    // no more
+	connIdle   connState = iota // open, in its pool
+	connBusy                    // open, carries an attempt or is about to leave
+	connClosed                  // no more
 )
 
-func (s connState) String() string { return [...]string{"dialling", "idle", "busy", "closed"}[s] }
+func (s connState) String() string { return [...]string{"idle", "busy", "closed"}[s] }
 
 // part is how much of a message has passed.
 type part uint8
@@ -33,38 +32,6 @@ func (p part) String() string { return [...]string{"head", "awaited", "content",
 
 // maxInterim bounds the interim responses to one request.
 const maxInterim = 64
-
-// Errors of a connection to a server. Replayable ones say so.
-var (
-	errConnectTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetrySafe, Status: 504,
-		Cause: errText("the server did not accept a connection in time")}
-	errRefused = &codec.Error{Side: codec.Upstream, Kind: codec.KindRefused, Retry: codec.RetrySafe, Status: 502,
-		Cause: errText("the server cannot be connected to")}
-	errNoSocket = &codec.Error{Side: codec.Internal, Kind: codec.KindQueue, Retry: codec.RetrySafe, Status: 503,
-		Cause: errText("no descriptor or port is left for a connection to the server")}
-	errServerLeft = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetrySafe, Status: 503,
-		Cause: errText("the server left the service")}
-	errUnsent = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetrySafe, Status: 502,
-		Cause: errText("the server closed the connection before the request left")}
-	errHungUp = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetrySafe, Status: 502,
-		Cause: errText("the server closed the connection as soon as it was open")}
-	errIdleRace = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryIdle, Status: 502,
-		Cause: errText("the server closed the idle connection")}
-	errClosed = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryUnanswered, Status: 502,
-		Cause: errText("the server closed the connection before a response")}
-	errTruncated = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryNever, Status: 502,
-		Cause: errText("the server closed the connection inside a response")}
-	errHeadTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryUnanswered, Status: 504,
-		Cause: errText("the server did not respond in time")}
-	errHeadStalled = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryNever, Status: 504,
-		Cause: errText("the server did not send its final response in time")}
-	errIdleTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryNever, Status: 504,
-		Cause: errText("the server stopped sending inside a response")}
-	errInterim = &codec.Error{Side: codec.Upstream, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
-		Cause: errText("the server sent too many interim responses")}
-	errUnsendable = &codec.Error{Side: codec.Internal, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
-		Cause: errText("the request head cannot be sent as HTTP/1.1")}
-)
 
 // h1conn is an HTTP/1.1 connection to a server: the Sink of its socket and the Stream of the request it carries.
 // It belongs to its loop. One request at a time.
@@ -90,12 +57,14 @@ type h1conn struct {
 	holds   int     // times the receiver holds the response
 }
 
-// OnDrained is the Sink's: a dial is done, or the queue has room again.
+// carry gives an attempt the connection.
+func (c *h1conn) carry(a *Attempt) {
+	c.attempt, c.state = a, connBusy
+	a.bind(c)
+}
+
+// OnDrained is the Sink's: the queue has room again.
 func (c *h1conn) OnDrained() {
-	if c.state == connDialling {
-		c.open()
-		return
-	}
 	if a := c.attempt; a != nil && a.state == AttemptOpen {
 		if c.recv == partHead {
 			a.awaitHead()
@@ -104,29 +73,14 @@ func (c *h1conn) OnDrained() {
 	}
 }
 
-func (c *h1conn) open() {
-	c.state = connBusy
-	a := c.attempt
-	c.pool.pools.loop.Stop(&a.timer)
-	a.connecting = c.pool.pools.loop.Now().Sub(a.since)
-	a.bind(c)
-}
-
 // OnClosed is the Sink's: the connection failed.
-func (c *h1conn) OnClosed(err error) {
+func (c *h1conn) OnClosed(error) {
 	was := c.state
 	c.state = connClosed
 	a := c.attempt
 	c.attempt = nil
-	switch was {
-	case connIdle:
+	if was == connIdle {
 		c.pool.drop(c)
-	case connDialling:
-		defer c.pool.closed()
-		if a != nil {
-			a.fail(undialled(err))
-		}
-		return
 	}
 	c.pool.closed()
 	switch {
@@ -339,6 +293,7 @@ func (c *h1conn) finish(n int) {
 
 // unused makes the connection ready for the next request and gives it to its pool.
 func (c *h1conn) unused() {
+	c.attempt = nil
 	if c.send != partHead {
 		c.served++
 	}

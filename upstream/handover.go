@@ -98,7 +98,7 @@ func (q *pool) yieldPlace() bool {
 // receivePlace runs on p's loop.
 func (p *Pools) receivePlace(from *pool) {
 	q := p.local(from.service).pool(from.target)
-	if q != nil && q.first != nil {
+	if q != nil && q.queue.first != nil {
 		q.turns = 0
 		q.dial(q.dequeue())
 		return
@@ -149,7 +149,7 @@ func (p *Pools) receive(from *pool, fd int, answer bool) {
 		return
 	}
 	q.passOn()
-	if answer && q.queued > 0 {
+	if answer && q.queue.n > 0 {
 		q.ask() // the loop that was asked has none left, another may
 	}
 }

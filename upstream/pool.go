@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"traffic_management/codec"
 	"traffic_management/codec/h1"
@@ -63,25 +64,36 @@ func (p *Pools) Close() {
 
 // ShedIdle closes the connection that has been idle for longest, whatever its server. It reports whether there was one.
 func (p *Pools) ShedIdle() bool {
-	var oldest *pool
+	var oldest func()
+	var since reactor.Instant
 	for _, l := range p.services {
 		if l == nil {
 			continue
 		}
 		for _, q := range l.pools {
-			if len(q.idle) > 0 && (oldest == nil || q.idle[0].since < oldest.idle[0].since) {
-				oldest = q
+			if len(q.idle) > 0 && (oldest == nil || q.idle[0].since < since) {
+				oldest, since = q.shed, q.idle[0].since
+			}
+			for _, c := range q.shared {
+				if at, ok := c.idleSince(); ok && (oldest == nil || at < since) {
+					oldest, since = c.retire, at
+				}
 			}
 		}
 	}
 	if oldest == nil {
 		return false
 	}
-	c := oldest.idle[0]
-	oldest.drop(c)
+	oldest()
+	return true
+}
+
+// shed closes the connection that has been idle for longest; there is one.
+func (q *pool) shed() {
+	c := q.idle[0]
+	q.drop(c)
 	c.state = connBusy // no longer in the pool
 	c.close()
-	return true
 }
 
 func (p *Pools) newAttempt() *Attempt {
@@ -97,7 +109,7 @@ func (p *Pools) newAttempt() *Attempt {
 }
 
 func (p *Pools) freeAttempt(a *Attempt) {
-	a.service, a.receiver, a.pool, a.conn, a.err, a.next = nil, nil, nil, nil, nil, nil
+	a.service, a.receiver, a.pool, a.conn, a.awaits, a.err, a.next = nil, nil, nil, nil, nil, nil, nil
 	a.state, a.released = AttemptFree, false
 	a.sent, a.answered, a.queued, a.connecting, a.status = 0, 0, 0, 0, 0
 	p.attempts = append(p.attempts, a)
@@ -133,14 +145,15 @@ type pool struct {
 	host    []byte // the Host field when the client's is not passed
 
 	// Owned by the loop:
-	idle        []*h1conn // the longest idle first
-	first, last *Attempt  // the queue
-	queued      int
-	puts        uint8         // connections that became idle, modulo 256
-	turns       int           // connections freed and kept since another loop had one (ownTurns)
-	latency     *latency      // nil unless the strategy is PeakEWMA
-	expiry      reactor.Timer // armed while there are idle connections
-	retired     bool          // the server left the service
+	idle     []*h1conn     // the longest idle first
+	shared   []sharedConn  // open, and take requests
+	openings []*opening    // those that more than one attempt may wait for
+	queue    line          // waits for a connection
+	puts     uint8         // connections that became idle, modulo 256
+	turns    int           // connections freed and kept since another loop had one (ownTurns)
+	latency  *latency      // nil unless the strategy is PeakEWMA
+	expiry   reactor.Timer // armed while there are idle connections
+	retired  bool          // the server left the service
 }
 
 func newPool(p *Pools, l *local, t *Target) *pool {
@@ -150,11 +163,21 @@ func newPool(p *Pools, l *local, t *Target) *pool {
 	return q
 }
 
-// acquire finds a connection for a: an idle one, one of another loop, a new one, or a place in the queue.
+// acquire finds a connection for a: one that others use, an idle one, one of another loop, one being opened, a new one,
+// or a place in the queue.
 func (q *pool) acquire(a *Attempt) {
+	if c := q.withRoom(a.shape); c != nil {
+		q.meter.Reused()
+		c.take(a)
+		return
+	}
 	if len(q.idle) > 0 {
 		q.meter.Reused()
-		a.bind(q.pop())
+		q.pop().carry(a)
+		return
+	}
+	if o := q.awaitable(a.shape); o != nil {
+		o.join(a)
 		return
 	}
 	if q.idleElsewhere() > 2*len(q.pools.group.pools) && q.ask() {
@@ -162,7 +185,7 @@ func (q *pool) acquire(a *Attempt) {
 		return
 	}
 	if !q.target.reserve(q.service.Options().MaxConnections) {
-		if q.queued >= maxQueue {
+		if q.queue.n >= maxQueue {
 			a.failLater(errQueueFull)
 			return
 		}
@@ -174,13 +197,30 @@ func (q *pool) acquire(a *Attempt) {
 	q.dial(a)
 }
 
-// dial opens a connection for a; its place under MaxConnections is reserved.
-func (q *pool) dial(a *Attempt) {
-	c := &h1conn{pool: q, attempt: a, state: connDialling}
-	a.conn, a.state, a.since = c, AttemptOpening, q.pools.loop.Now()
-	a.armWithin(q.service.Options().ConnectTimeout)
-	c.conn = q.pools.loop.Dial(q.target.Addr, c)
-	q.meter.Opened()
+// withRoom returns a shared connection that takes a request of this shape, nil when there is none. It goes on filling
+// the first of them, so that the others may end.
+func (q *pool) withRoom(s Shape) sharedConn {
+	for _, c := range q.shared {
+		if c.room(s) > 0 {
+			return c
+		}
+	}
+	return nil
+}
+
+// unshare takes out a shared connection that takes no more requests.
+func (q *pool) unshare(c sharedConn) {
+	if i := slices.Index(q.shared, c); i >= 0 {
+		q.shared = slices.Delete(q.shared, i, i+1)
+	}
+}
+
+// fill gives those who wait what room a shared connection has.
+func (q *pool) fill(c sharedConn) {
+	for q.queue.first != nil && c.room(q.queue.first.shape) > 0 {
+		q.meter.Reused()
+		c.take(q.dequeue())
+	}
 }
 
 // put takes back a connection that has nothing left to do.
@@ -189,10 +229,10 @@ func (q *pool) put(c *h1conn) {
 		c.close()
 		return
 	}
-	if q.first != nil {
+	if q.queue.first != nil {
 		if !q.yield(c) {
 			q.meter.Reused()
-			q.dequeue().bind(c)
+			c.carry(q.dequeue())
 		}
 		return
 	}
@@ -242,7 +282,7 @@ func (q *pool) drop(c *h1conn) {
 // closed gives back the place of a connection that is no more, to whoever waits for one.
 func (q *pool) closed() {
 	q.meter.Closed()
-	if q.first != nil && q.yieldPlace() {
+	if q.queue.first != nil && q.yieldPlace() {
 		return
 	}
 	q.target.release()
@@ -252,7 +292,7 @@ func (q *pool) closed() {
 
 // passOn tells a loop where requests wait that there may be room for a connection. While some wait here there is none.
 func (q *pool) passOn() {
-	if q.queued > 0 {
+	if q.queue.n > 0 {
 		return
 	}
 	if other := q.waitingElsewhere(); other != nil {
@@ -279,6 +319,7 @@ func (q *pool) expire() {
 	}
 }
 
+// closeIdle closes the connections that carry nothing, and has the shared ones that do close later.
 func (q *pool) closeIdle() {
 	old := q.idle
 	q.idle = nil
@@ -287,6 +328,9 @@ func (q *pool) closeIdle() {
 		c.state = connBusy
 		c.close()
 	}
+	for _, c := range slices.Clone(q.shared) {
+		c.retire()
+	}
 }
 
 // retire ends a pool whose server left the service: requests that wait fail over to another server.
@@ -294,57 +338,36 @@ func (q *pool) retire() {
 	q.retired = true
 	q.closeIdle()
 	q.pools.loop.Stop(&q.expiry)
-	for q.first != nil {
+	for q.queue.first != nil {
 		a := q.dequeue()
 		a.failLater(errServerLeft)
 	}
 }
 
 func (q *pool) enqueue(a *Attempt) {
-	a.state, a.next, a.since = AttemptQueued, nil, q.pools.loop.Now()
-	if q.last == nil {
-		q.first = a
-	} else {
-		q.last.next = a
-	}
-	q.last = a
-	q.queued++
+	a.state, a.since = AttemptQueued, q.pools.loop.Now()
+	q.queue.push(a)
 	q.counts.Waiting.Add(1)
 	a.armWithin(max(q.service.Options().QueueTimeout, reactor.Tick))
 }
 
 func (q *pool) dequeue() *Attempt {
-	a := q.first
+	a := q.queue.first
 	q.unqueue(a)
 	q.pools.loop.Stop(&a.timer)
 	return a
 }
 
 func (q *pool) unqueue(a *Attempt) {
-	var before *Attempt
-	for x := q.first; x != nil; before, x = x, x.next {
-		if x != a {
-			continue
-		}
-		if before == nil {
-			q.first = a.next
-		} else {
-			before.next = a.next
-		}
-		if q.last == a {
-			q.last = before
-		}
-		a.next = nil
+	if q.queue.remove(a) {
 		a.queued += q.pools.loop.Now().Sub(a.since)
-		q.queued--
 		q.counts.Waiting.Add(-1)
-		return
 	}
 }
 
 // serve dials for those who wait as long as the server may have more connections.
 func (q *pool) serve() {
-	for q.queued > 0 && q.target.reserve(q.service.Options().MaxConnections) {
+	for q.queue.n > 0 && q.target.reserve(q.service.Options().MaxConnections) {
 		q.dial(q.dequeue())
 	}
 }

@@ -78,7 +78,7 @@ func TestIdleConnectionEndsAsItIsTaken(t *testing.T) {
 			b := newBed(t, 1, nil)
 			b.answered("first", 0)
 			second := b.open("second")
-			end(second.attempt.conn)
+			end(second.attempt.conn.(*h1conn))
 			second.hears("ready")
 			b.served(2)
 			b.origins[1].conn.Write([]byte(ok))

@@ -141,30 +141,13 @@ func (s *Service) reweigh() {
 	}
 }
 
-// Errors that Open reports through Receiver.Failed.
-var (
-	errNoTarget = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetryNever, Status: 503,
-		Cause: errText("no server of the service is available")}
-	errBroken = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetryNever, Status: 503,
-		Cause: errText("the circuit breakers of all available servers are open")}
-	errQueueFull = &codec.Error{Side: codec.Upstream, Kind: codec.KindQueue, Retry: codec.RetryNever, Status: 503,
-		Cause: errText("too many requests wait for a connection to the server")}
-	errQueueTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindQueue, Retry: codec.RetryNever, Status: 503,
-		Cause: errText("no connection to the server became free in time")}
-	errAttemptTimeout = &codec.Error{Side: codec.Upstream, Kind: codec.KindQueue, Retry: codec.RetrySafe, Status: 504,
-		Cause: errText("the attempt's time was over before a connection to the server was free")}
-)
-
-type errText string
-
-func (e errText) Error() string { return string(e) }
-
 // Query is what one attempt is asked for with. The zero value asks for any server.
 type Query struct {
 	Tried   []*Target       // chosen only when there is no other
 	Lost    bool            // the last of Tried did not answer: a server that is out for its health comes before it
 	Key     uint64          // with ConsistentHash: Service.Key of the request
 	Stick   *Target         // Service.Stuck of the request; chosen unless it was tried or cannot be used
+	Shape   Shape           // what connections the request can use
 	Breaker *ServiceBreaker // servers whose part of it is open are left out; nil: none are
 	Timeout time.Duration   // of the attempt, waiting and connecting included, until the response head or, while the
 	// server takes content, of its silence; 0: Options.RequestTimeout, from when there is a connection
@@ -175,7 +158,7 @@ type Query struct {
 func (s *Service) Open(p *Pools, q *Query, r codec.Receiver) *Attempt {
 	l := p.local(s)
 	a := p.newAttempt()
-	a.service, a.receiver, a.opened, a.timeout = s, r, p.loop.Now(), q.Timeout
+	a.service, a.receiver, a.opened, a.timeout, a.shape = s, r, p.loop.Now(), q.Timeout, q.Shape
 	i, broken := l.choose(p, q, a)
 	l.balancer.ask.tried = nil // it was lent
 	if i < 0 {

@@ -222,6 +222,7 @@ func (x *Exchange) open() {
 	if p := x.Route.Retry; p != nil {
 		q.Timeout = p.AttemptTimeout
 	}
+	q.Shape = x.shape()
 	o := s.Options()
 	if o.Strategy == upstream.ConsistentHash {
 		q.Key = s.Key(&x.RequestHead, x.path, x.Peer.Addr.Addr())
@@ -231,6 +232,17 @@ func (x *Exchange) open() {
 		q.Stick = x.stick
 	}
 	x.attempt = s.Open(x.local.Pools, &q, x)
+}
+
+// shape is what connections to a server the request can use.
+func (x *Exchange) shape() upstream.Shape {
+	switch {
+	case x.tunnel == TunnelOffered:
+		return upstream.ShapeUpgrade
+	case x.request == RequestWhole && x.RequestHead.Framing == codec.NoContent && x.RequestHead.Method.Safe():
+		return upstream.ShapeBare
+	}
+	return upstream.ShapeAny
 }
 
 // holdContent pauses the client until there is a stream that takes its content.
