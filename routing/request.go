@@ -54,7 +54,7 @@ func (l *lookup) begin(r *Request, s *Scratch) {
 	if l.peer.Zone() != "" {
 		l.peer = l.peer.WithZone("")
 	}
-	l.host = s.lower(hostOf(r.Head.Authority))
+	l.host = s.lower(HostOf(r.Head.Authority))
 	l.bare = bytes.TrimSuffix(l.host, dot)
 	if i := bytes.IndexByte(l.bare, '.'); i >= 0 {
 		l.parent = l.bare[i:]
@@ -63,8 +63,9 @@ func (l *lookup) begin(r *Request, s *Scratch) {
 
 var dot = []byte(".")
 
-// hostOf is the host of an authority: without port, and without brackets around an IPv6 address.
-func hostOf(authority []byte) []byte {
+// HostOf is the host of an authority as rules see it: without port, and without brackets around an IPv6 address. It is
+// lent as the authority is.
+func HostOf(authority []byte) []byte {
 	a := codec.TrimOWS(authority)
 	if len(a) > 0 && a[0] == '[' {
 		if i := bytes.IndexByte(a, ']'); i > 0 {

@@ -26,6 +26,7 @@ const (
 type Env struct {
 	Table      *routing.Table[*Route]
 	Trusted    []netip.Prefix // peers whose forwarding fields are kept
+	Hosts      HostOptions    // nil: all hosts have the same TLS options
 	Alias      AliasPolicy
 	MaxBody    int64     // of request content in bytes; 0: no limit
 	Upgrades   []string  // names of the protocols that a request may ask for, in lower case

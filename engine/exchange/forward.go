@@ -20,6 +20,7 @@ var (
 	errNoRoute      = refusal(codec.KindNone, 404, "no router matches the request")
 	errExpectation  = refusal(codec.KindSyntax, 417, "the only expectation that can be met is 100-continue")
 	errConnect      = refusal(codec.KindSyntax, 501, "CONNECT is not supported")
+	errMisdirected  = refusal(codec.KindSyntax, 421, "the TLS session was made for a host with other options")
 	errBodyTooLarge = refusal(codec.KindTooLarge, 413, "the request content is larger than the entry point allows")
 	errAlias        = refusal(codec.KindSyntax, 400, "a field name could be taken for another one that the proxy sets")
 	errPath         = refusal(codec.KindSyntax, 400, "the path is not a valid one")
@@ -34,6 +35,9 @@ func (x *Exchange) prepare() *codec.Error {
 	h := &x.RequestHead
 	if h.Method == codec.MethodConnect {
 		return errConnect
+	}
+	if x.misdirected(h.Authority) {
+		return errMisdirected
 	}
 	if x.env.MaxBody > 0 && h.Framing == codec.ByLength && h.Length > x.env.MaxBody {
 		return errBodyTooLarge

@@ -1,9 +1,14 @@
 package exchange
 
 import (
+	"bytes"
 	"crypto/tls"
 	"net/netip"
 	"strconv"
+	"strings"
+
+	"traffic_management/codec"
+	"traffic_management/routing"
 )
 
 // Peer is what a frontend knows of its connection, made once for each. It belongs to the connection's loop.
@@ -17,14 +22,26 @@ type Peer struct {
 	addr, port []byte // as text: the client's address, our port
 
 	// Owned by the loop:
-	env     *Env // what trusted was found with
+	env     *Env // what the rest was found with
 	trusted bool
+	options int  // TLS options of the session, as Env.Hosts numbers them; noOptions before they were asked for
+	current bool // a session for the same name would have them now, too
 }
+
+// HostOptions knows which TLS options the connections of each host are made with. It is immutable.
+type HostOptions interface {
+	// Options is the number of a host's options; host is lent, in lower case, without port and trailing dot, and empty
+	// for a client that names none. Equal numbers mean equal options, in this configuration and any other.
+	Options(host []byte) int
+}
+
+const noOptions = -1
 
 // NewPeer makes the Peer of one connection. state is that of its TLS session, established and never changed again, nil
 // for clear text.
 func NewPeer(addr, local netip.AddrPort, state *tls.ConnectionState) Peer {
-	p := Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Local: local, TLS: state}
+	p := Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Local: local, TLS: state,
+		options: noOptions}
 	if state != nil && len(state.VerifiedChains) > 0 {
 		p.Subject = []byte(state.VerifiedChains[0][0].Subject.String())
 	}
@@ -53,15 +70,56 @@ func (p *Peer) scheme() []byte {
 	return schemeHTTP
 }
 
+// isTrusted reports whether what the peer says about where its requests came from is kept.
 func (p *Peer) isTrusted(env *Env) bool {
 	if p.env != env {
-		p.env, p.trusted = env, false
-		for _, prefix := range env.Trusted {
-			if prefix.Contains(p.Addr.Addr()) {
-				p.trusted = true
-				break
-			}
-		}
+		p.meet(env)
 	}
 	return p.trusted
 }
+
+// meet finds out what a configuration makes of the peer.
+func (p *Peer) meet(env *Env) {
+	p.env, p.trusted = env, false
+	for _, prefix := range env.Trusted {
+		if prefix.Contains(p.Addr.Addr()) {
+			p.trusted = true
+			break
+		}
+	}
+	if p.TLS != nil && env.Hosts != nil {
+		options := env.Hosts.Options([]byte(strings.ToLower(p.TLS.ServerName)))
+		if p.options == noOptions {
+			p.options = options
+		}
+		p.current = options == p.options
+	}
+}
+
+// misdirected reports whether a request for this authority needs a TLS session with other options than the peer's (RFC
+// 9110 section 15.5.20): what the session proved, a client certificate say, proves nothing for that host.
+func (x *Exchange) misdirected(authority []byte) bool {
+	p, hosts := x.Peer, x.env.Hosts
+	if hosts == nil || p.TLS == nil {
+		return false
+	}
+	if p.env != x.env {
+		p.meet(x.env)
+	}
+	host := bytes.TrimSuffix(routing.HostOf(authority), dot)
+	if p.current && codec.EqualFold(host, p.TLS.ServerName) {
+		return false
+	}
+	for i, c := range host {
+		if c != codec.Lower(c) {
+			host = x.join(host)
+			for j := i; j < len(host); j++ {
+				host[j] = codec.Lower(host[j])
+			}
+			break
+		}
+	}
+	return hosts.Options(host) != p.options
+}
+
+var dot = []byte(".")
