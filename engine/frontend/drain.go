@@ -3,6 +3,7 @@ package frontend
 import (
 	"time"
 
+	"traffic_management/engine/exchange"
 	"traffic_management/engine/reactor"
 )
 
@@ -43,7 +44,7 @@ func (s *Connections) Drain(loop reactor.Loop, plan DrainPlan, done func()) {
 		loop.Arm(&s.tunnelEnd, lateTunnels)
 	}
 	loop.Arm(&s.tunnelEnd, plan.TunnelTimeout)
-	s.closeIdle(loop, plan.IdleClose, nil)
+	s.endGently(loop, plan.IdleClose, nil)
 	s.checkDrained(loop)
 }
 
@@ -63,35 +64,58 @@ func (s *Connections) checkDrained(loop reactor.Loop) {
 // Drain, but tunnels, for which nothing changes.
 func (e *EntryPoint) Leave(over time.Duration) {
 	e.stage = drainRunning
-	e.Conns.closeIdle(e.Local.Loop, over, e)
+	e.Conns.endGently(e.Local.Loop, over, e)
 }
 
 // ending reports whether responses are to be the last of their connections, for good.
 func (e *EntryPoint) ending() bool { return e.stage == drainRunning || e.Conns.stage == drainRunning }
 
-// closeIdle closes the idle connections of an entry point, or of all when it is nil, evenly over a time.
-func (s *Connections) closeIdle(loop reactor.Loop, over time.Duration, of *EntryPoint) {
-	for c := s.fresh.first; c != nil; c = c.after {
-		if of == nil || c.entry == of {
-			loop.Arm(&c.readTimer, max(over, freshTime-loop.Now().Sub(c.accepted)))
-		}
-	}
+// endGently ends the connections of an entry point, or all when it is nil: idle ones evenly over a time.
+func (s *Connections) endGently(loop reactor.Loop, over time.Duration, of *EntryPoint) {
 	all, turn := 0, 0
 	for c := s.idle.first; c != nil; c = c.after {
-		if of == nil || c.entry == of {
+		if c.part == partIdle && (of == nil || c.entry == of) {
 			all++
 		}
 	}
-	for c := s.idle.first; c != nil; {
-		next := c.after // c leaves the list when it is closed
+	s.each(func(c *connection) {
 		switch {
 		case of != nil && c.entry != of:
+		case c.part == partFresh:
+			loop.Arm(&c.readTimer, max(over, freshTime-loop.Now().Sub(c.accepted)))
+		case c.part != partIdle:
+			c.speaker.drain()
 		case over > 0:
 			turn++
 			loop.Arm(&c.readTimer, over*time.Duration(turn)/time.Duration(all))
 		default:
-			c.close(false)
+			c.speaker.readExpired()
 		}
-		c = next
+	})
+}
+
+// shed is the speaker's.
+func (c *H1) shed() { c.close(false) }
+
+// drain is the speaker's: every response looks whether it is to be the last (EntryPoint.ending).
+func (c *H1) drain() {}
+
+// endExchanges is the speaker's.
+func (c *H1) endExchanges(old func(*exchange.Env) bool) int {
+	switch {
+	case c.x == nil || !old(c.x.Env()):
+		return 0
+	case c.part == partTunnel:
+		c.x.EndTunnel(errReplaced)
+	default:
+		c.spoilt(errReplaced)
+	}
+	return 1
+}
+
+// endTunnels is the speaker's.
+func (c *H1) endTunnels() {
+	if c.part == partTunnel {
+		c.x.EndTunnel(errTunnelEnded)
 	}
 }

@@ -47,12 +47,6 @@ type EntryPoint struct {
 
 // Accept takes a new client connection.
 func (e *EntryPoint) Accept(conn reactor.Conn) reactor.Sink {
-	c := &H1{entry: e, conn: conn, meter: e.Meter, peer: exchange.NewPeer(conn.Peer(), conn.Local(), nil),
-		accepted: e.Local.Loop.Now()}
-	c.readTimer.Fire = c.readExpired
-	c.writeTimer.Fire = c.writeExpired
-	e.Conns.fresh.add(c)
-	c.meter.Accepted()
-	e.Local.Loop.Arm(&c.readTimer, min(freshTime, e.Settings.HeaderTimeout))
-	return c
+	e.Meter.Accepted()
+	return e.beginH1(conn, e.Meter)
 }

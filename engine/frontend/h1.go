@@ -52,32 +52,31 @@ var (
 
 // H1 is one HTTP/1.1 client connection: the Sink of its socket and the Client of its exchanges, one at a time.
 type H1 struct {
-	// Immutable:
-	entry    *EntryPoint
-	conn     reactor.Conn
-	meter    Meter
-	peer     exchange.Peer
-	accepted reactor.Instant
+	connection
 
 	// Owned by the loop:
-	x             *exchange.Exchange // nil in phaseFresh, phaseIdle, phaseHead and phaseDiscard
-	before, after *H1                // neighbours in a roll of Connections
-	readTimer     reactor.Timer
-	writeTimer    reactor.Timer
-	requests      int
-	seen          int // bytes of an incomplete head that were looked at
-	body          h1.Body
-	clock         contentClock
-	discarded     int
-	taken         uint64 // bytes that the client's socket had taken when writeTimer was armed
-	written       uint64 // bytes given to the socket
-	phase         phase
-	version       codec.Version
-	method        codec.Method
-	persist       codec.ConnOption // OptClose: no request follows; OptKeepAlive: say that one may
-	framing       codec.Framing    // of the response
-	paused        bool             // reading is held because the next request is here before its time
-	last          bool             // the client said that no request follows
+	x         *exchange.Exchange // nil in phaseFresh, phaseIdle, phaseHead and phaseDiscard
+	requests  int
+	seen      int // bytes of an incomplete head that were looked at
+	body      h1.Body
+	clock     contentClock
+	discarded int
+	phase     phase
+	version   codec.Version
+	method    codec.Method
+	persist   codec.ConnOption // OptClose: no request follows; OptKeepAlive: say that one may
+	framing   codec.Framing    // of the response
+	paused    bool             // reading is held because the next request is here before its time
+	last      bool             // the client said that no request follows
+}
+
+// beginH1 makes a connection speak HTTP/1.1.
+func (e *EntryPoint) beginH1(conn reactor.Conn, m Meter) *H1 {
+	c := &H1{}
+	c.peer = exchange.NewPeer(conn.Peer(), conn.Local(), nil)
+	c.begin(e, conn, m, c)
+	c.awaitFirst(e.Settings.HeaderTimeout)
+	return c
 }
 
 // OnData is the Sink's.
@@ -116,8 +115,8 @@ func (c *H1) readHead() bool {
 	e := c.entry
 	limits := &e.Settings.Limits
 	if c.phase != phaseHead {
-		e.Conns.move(c, phaseHead)
-		c.seen = 0
+		e.Conns.enter(&c.connection, partActive)
+		c.phase, c.seen = phaseHead, 0
 	} else if bytes.IndexByte(in[c.seen:], '\n') < 0 && len(in) <= limits.HeadBytes && !c.conn.EOF() {
 		c.seen = len(in)
 		return false
@@ -175,7 +174,7 @@ func (c *H1) start(x *exchange.Exchange, head []byte) {
 		c.phase = phaseContent
 		c.body.Start(h.Framing, h.Length, codec.Client, &s.Limits)
 		c.clock.start(c.entry.Local.Loop.Now())
-		c.entry.Local.Loop.Arm(&c.readTimer, c.checkEvery())
+		c.entry.Local.Loop.Arm(&c.readTimer, s.checkEvery())
 	}
 	x.Own(head)
 	c.conn.Consume(len(head))
@@ -330,7 +329,8 @@ func (c *H1) next() {
 		c.close(true) // after a response that did not say so
 		return
 	}
-	c.entry.Conns.move(c, phaseIdle)
+	c.phase = phaseIdle
+	c.entry.Conns.enter(&c.connection, partIdle)
 	c.entry.Local.Loop.Arm(&c.readTimer, c.entry.Settings.IdleTimeout)
 	if c.paused {
 		c.paused = false
@@ -359,17 +359,10 @@ func (c *H1) abort() {
 
 // gone forgets the connection.
 func (c *H1) gone() {
-	s := c.entry.Conns
-	s.roll(c.phase).remove(c)
-	if c.phase == phaseTunnel || c.phase == phaseTunnelEnded {
+	if c.part == partTunnel {
+		c.entry.Conns.tunnels--
 		c.meter.TunnelClosed()
 	}
 	c.phase = phaseClosed
-	c.entry.Local.Loop.Stop(&c.readTimer)
-	c.entry.Local.Loop.Stop(&c.writeTimer)
-	c.meter.Closed()
-	if c.entry.OnClosed != nil {
-		c.entry.OnClosed()
-	}
-	s.checkDrained(c.entry.Local.Loop)
+	c.connection.gone()
 }

@@ -3,6 +3,8 @@ package frontend
 import (
 	"time"
 
+	"traffic_management/codec"
+	"traffic_management/engine/exchange"
 	"traffic_management/engine/reactor"
 )
 
@@ -26,8 +28,25 @@ func (k *contentClock) resume(now reactor.Instant) {
 	k.last = now
 }
 
+// overdue is why the rest of an exchange's request content is awaited no more, nil while it is. A client that waits to
+// be asked for it is silent too: it must not wait for ever (RFC 9110 section 10.1.1), but no pace is asked of it before.
+func (k *contentClock) overdue(now reactor.Instant, s *Settings, x *exchange.Exchange) *codec.Error {
+	if !x.AcceptsContent() {
+		k.resume(now)
+	}
+	took := now.Sub(k.began)
+	switch {
+	case now.Sub(k.last) >= s.BodyIdle:
+		return errBodyTimeout
+	case s.BodyMinRate > 0 && took > s.BodyGrace && !x.AwaitsContinue() &&
+		k.bytes < int64(took.Seconds()*float64(s.BodyMinRate)):
+		return errBodySlow
+	}
+	return nil
+}
+
 // checkEvery is how often the pace of content is looked at.
-func (c *H1) checkEvery() time.Duration { return min(time.Second, c.entry.Settings.BodyIdle) }
+func (s *Settings) checkEvery() time.Duration { return min(time.Second, s.BodyIdle) }
 
 // readExpired runs when readTimer does. It may come in any phase, since a phase that has no deadline leaves the timer
 // of the one before to itself.
@@ -39,7 +58,8 @@ func (c *H1) readExpired() {
 			c.close(false)
 			return
 		}
-		c.entry.Conns.move(c, phaseIdle)
+		c.phase = phaseIdle
+		c.entry.Conns.enter(&c.connection, partIdle)
 		c.entry.Local.Loop.Arm(&c.readTimer, left)
 	case phaseIdle:
 		if c.conn.Queued() > 0 && !c.entry.ending() { // not idle: it still reads the last response, or does not
@@ -59,44 +79,12 @@ func (c *H1) readExpired() {
 	}
 }
 
-// checkContent looks whether content still comes, and fast enough on average. A client that waits to be asked for it is
-// silent too: it must not wait for ever (RFC 9110 section 10.1.1), but no pace is asked of it before.
+// checkContent looks whether content still comes, and fast enough on average.
 func (c *H1) checkContent() {
-	loop, s, k := c.entry.Local.Loop, c.entry.Settings, &c.clock
-	now := loop.Now()
-	if !c.x.AcceptsContent() {
-		k.resume(now)
-	}
-	took := now.Sub(k.began)
-	e := errBodyTimeout
-	switch {
-	case now.Sub(k.last) >= s.BodyIdle:
-	case s.BodyMinRate > 0 && took > s.BodyGrace && !c.x.AwaitsContinue() &&
-		k.bytes < int64(took.Seconds()*float64(s.BodyMinRate)):
-		e = errBodySlow
-	default:
-		loop.Arm(&c.readTimer, c.checkEvery())
+	loop, s := c.entry.Local.Loop, c.entry.Settings
+	if e := c.clock.overdue(loop.Now(), s, c.x); e != nil {
+		c.spoilt(e)
 		return
 	}
-	c.spoilt(e)
-}
-
-// watchWriting sees to it that a client that stops reading is noticed.
-func (c *H1) watchWriting() {
-	if q := c.conn.Queued(); q > 0 && !c.writeTimer.Armed() {
-		c.taken = c.written - uint64(q)
-		c.entry.Local.Loop.Arm(&c.writeTimer, c.entry.Settings.WriteTimeout)
-	}
-}
-
-// writeExpired ends a connection whose client took nothing for WriteTimeout.
-func (c *H1) writeExpired() {
-	if c.phase == phaseClosed {
-		return
-	}
-	if q := c.conn.Queued(); q > 0 && c.written-uint64(q) == c.taken {
-		c.breakOff(errWriteTimeout)
-		return
-	}
-	c.watchWriting()
+	loop.Arm(&c.readTimer, s.checkEvery())
 }

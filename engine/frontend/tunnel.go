@@ -16,13 +16,13 @@ var (
 		Cause: errText("tunnels were given no more time")}
 )
 
-// Tunnels is how many of the connections are tunnels.
-func (s *Connections) Tunnels() int { return s.tunnels.n }
+// Tunnels is how many tunnels there are.
+func (s *Connections) Tunnels() int { return s.tunnels }
 
 // EndTunnels ends every tunnel. Both sides of each still get what is queued for them, then the end.
 func (s *Connections) EndTunnels() {
-	for c := s.tunnels.first; c != nil; c = c.after {
-		c.x.EndTunnel(errTunnelEnded)
+	if s.tunnels > 0 {
+		s.each(func(c *connection) { c.speaker.endTunnels() })
 	}
 }
 
@@ -32,7 +32,9 @@ func (c *H1) openTunnel(h *codec.Head) {
 	e := c.entry
 	e.Conns.out = h1.AppendResponseHead(e.Conns.out[:0], h, codec.NoContent, codec.OptUpgrade)
 	c.write(e.Conns.out)
-	e.Conns.move(c, phaseTunnel)
+	c.phase = phaseTunnel
+	e.Conns.enter(&c.connection, partTunnel)
+	e.Conns.tunnels++
 	c.meter.TunnelOpened()
 	c.framing, c.persist = codec.ByClose, codec.OptClose
 	c.clock.start(e.Local.Loop.Now())
