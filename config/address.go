@@ -25,9 +25,31 @@ func (a Address) String() string {
 	return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
 }
 
-// ServerURL is where a server listens.
+// Scheme is what a server speaks.
+type Scheme string
+
+// Schemes.
+const (
+	SchemeHTTP  Scheme = "http"  // HTTP/1.1
+	SchemeHTTPS Scheme = "https" // HTTP/2 or HTTP/1.1 over TLS, as is negotiated
+	SchemeH2C   Scheme = "h2c"   // HTTP/2 without TLS
+)
+
+// port is the one of URLs that have none; 0 for what is no scheme.
+func (s Scheme) port() string {
+	switch s {
+	case SchemeHTTP, SchemeH2C:
+		return "80"
+	case SchemeHTTPS:
+		return "443"
+	}
+	return ""
+}
+
+// ServerURL is where a server listens, and what it speaks.
 type ServerURL struct {
-	Address // Host and Port are never empty
+	Scheme  Scheme // SchemeHTTP for a unix socket
+	Address        // Host and Port are never empty
 }
 
 // String is the URL in one spelling: "http://host:port" or "unix:/path".
@@ -35,7 +57,7 @@ func (u ServerURL) String() string {
 	if u.Path != "" {
 		return u.Address.String()
 	}
-	return "http://" + u.Address.String()
+	return string(u.Scheme) + "://" + u.Address.String()
 }
 
 // maxUnixPath is the longest path a unix socket can have in bytes, without the final zero (unix(7)).
@@ -51,10 +73,11 @@ func parseAddress(s string) (Address, error) {
 func parseServerURL(s string) (ServerURL, error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		a, err := parseUnixPath(path)
-		return ServerURL{a}, err
+		return ServerURL{SchemeHTTP, a}, err
 	}
-	authority, ok := strings.CutPrefix(s, "http://")
-	if !ok {
+	word, authority, ok := strings.Cut(s, "://")
+	scheme := Scheme(word)
+	if !ok || scheme.port() == "" {
 		return ServerURL{}, errForm
 	}
 	authority = strings.TrimSuffix(authority, "/")
@@ -62,7 +85,7 @@ func parseServerURL(s string) (ServerURL, error) {
 		return ServerURL{}, errors.New("a server's URL has no path or query")
 	}
 	if i := strings.LastIndexByte(authority, ':'); i <= strings.LastIndexByte(authority, ']') {
-		authority += ":80"
+		authority += ":" + scheme.port()
 	}
 	a, err := parseHostPort(authority)
 	switch {
@@ -73,7 +96,7 @@ func parseServerURL(s string) (ServerURL, error) {
 	case a.Port == 0:
 		return ServerURL{}, errors.New("port 0 cannot be connected to")
 	}
-	return ServerURL{a}, nil
+	return ServerURL{scheme, a}, nil
 }
 
 func parseUnixPath(path string) (Address, error) {

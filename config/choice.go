@@ -3,7 +3,7 @@ package config
 // Protocol is what an entry point speaks.
 type Protocol string
 
-// ProtocolHTTP is HTTP/1.0 and HTTP/1.1.
+// ProtocolHTTP is HTTP/1.0, HTTP/1.1 and HTTP/2.
 const ProtocolHTTP Protocol = "http"
 
 func (Protocol) words() []Protocol { return []Protocol{ProtocolHTTP} }
@@ -65,10 +65,13 @@ func (HealthType) words() []HealthType { return []HealthType{HealthHTTP, HealthT
 // Multiplex is whether requests of many clients share a connection to a server.
 type Multiplex string
 
-// MultiplexOff gives each running request a connection of its own.
-const MultiplexOff Multiplex = "off"
+// What shares a connection of HTTP/1.1. Those of HTTP/2 are always shared.
+const (
+	MultiplexOff      Multiplex = "off"      // nothing: each running request has a connection of its own
+	MultiplexPipeline Multiplex = "pipeline" // requests that may safely be repeated and have no content, one behind another
+)
 
-func (Multiplex) words() []Multiplex { return []Multiplex{MultiplexOff} }
+func (Multiplex) words() []Multiplex { return []Multiplex{MultiplexOff, MultiplexPipeline} }
 
 // AccessLogFormat is how a line of the access log is written.
 type AccessLogFormat string

@@ -80,7 +80,8 @@ const (
 	kindSwitches                 // a mapping from known names, shape.words, to booleans
 	kindList                     // a list: shape.element
 	kindText
-	kindStatus // a text, or an integer from shape.min to shape.max
+	kindStatus  // a text, or an integer from shape.min to shape.max
+	kindVersion // a text of shape.words, or the same as a number from shape.min to shape.max
 	kindInteger
 	kindNumber
 	kindBoolean
@@ -88,7 +89,7 @@ const (
 
 // String is how messages and the schema call the form.
 func (k kind) String() string {
-	return [...]string{"?", "object", "object", "object", "object", "array", "string", "integer", "integer", "number", "boolean"}[k]
+	return [...]string{"?", "object", "object", "object", "object", "array", "string", "integer", "string", "integer", "number", "boolean"}[k]
 }
 
 // shape describes a value: all that messages, the schema and the reference say of it.
@@ -99,9 +100,9 @@ type shape struct {
 	object   *object       // kindMapping
 	optional bool          // kindMapping: to leave it out is not the same as to give it without keys
 	element  value         // kindByName, kindFields and kindList
-	words    []string      // kindSwitches, and kindText when these are the only values
+	words    []string      // kindSwitches and kindVersion, and kindText when these are the only values
 	pattern  string        // kindText and kindStatus: a regular expression, empty for any
 	atLeast  int           // kindByName and kindList: fewest elements
-	min, max any           // kindInteger, kindStatus and kindNumber
+	min, max any           // kindInteger, kindStatus, kindVersion and kindNumber
 	unit     time.Duration // what an integer that stands for a time counts
 }

@@ -16,6 +16,7 @@ const (
 type EntryPoint struct {
 	Address          Address
 	Protocol         Protocol
+	TLS              *TLS // nil: clear text
 	HTTP             HTTP
 	MaxConnections   int // 0: no limit
 	ForwardedHeaders ForwardedHeaders
@@ -24,6 +25,7 @@ type EntryPoint struct {
 func (e *EntryPoint) keys(o *object) {
 	o.require("address", address(&e.Address), "where to listen; without a host, on every address of the machine")
 	o.key("protocol", choice(&e.Protocol, ProtocolHTTP), "what is spoken there")
+	o.key("tls", optional(&e.TLS), "Speaks TLS. Without this section it is clear text.")
 	o.key("http", section(&e.HTTP), "Limits of HTTP connections.")
 	o.key("max_connections", integer(&e.MaxConnections, 0, 0, math.MaxInt32),
 		"open connections; above it new ones wait in the kernel's queue; 0: no limit")
@@ -45,6 +47,7 @@ type HTTP struct {
 	AliasHeaders             AliasHeaders
 	TunnelIdleTimeout        time.Duration // silence in both directions
 	UpgradeProtocols         []string      // in lower case; may be empty
+	HTTP2                    HTTP2
 }
 
 func (h *HTTP) keys(o *object) {
@@ -73,6 +76,7 @@ func (h *HTTP) keys(o *object) {
 		"longest silence, in both directions, of a connection that has turned to another protocol")
 	o.key("upgrade_protocols", listOr(&h.UpgradeProtocols, []string{"websocket"}, upgradeProtocol),
 		"protocols that connections may turn to; a request for any other is treated as if it had not asked")
+	o.key("http2", section(&h.HTTP2), "Limits of HTTP/2 connections.")
 }
 
 // ForwardedHeaders is whose X-Forwarded-* and Forwarded fields are kept. Those of others are replaced.

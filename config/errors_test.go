@@ -26,7 +26,7 @@ func TestErrors(t *testing.T) {
 		{"null", "---\n", `1:1: expected a mapping, got an empty document`},
 		{"no keys", "{}\n", `1:1: entrypoints: missing, expected a mapping from names with at least one in it`},
 		{"empty element", "entrypoints: {a: {address: \":1\"}}\nservices:\n  s:\n    servers:\n    -",
-			`4:5: services.s.servers[0].url: missing, expected http://host:port or unix:/path`},
+			`4:5: services.s.servers[0].url: missing, expected http://host:port, https://host:port, h2c://host:port or unix:/path`},
 		{"text", "hello\n", `1:1: expected a mapping, got "hello"`},
 		{"list", "\n- a\n", `2:1: expected a mapping, got a list`},
 		{"no entry points", "entrypoints: {}\n", `1:1: entrypoints: expected a mapping from names with at least one in it, got none`},
@@ -193,6 +193,11 @@ func TestServerURLs(t *testing.T) {
 		"http://a:1/":       "",
 		"http://[::1]":      "",
 		"unix:/a":           "",
+		"https://a":         "",
+		"https://[::1]:1":   "",
+		"h2c://a:1":         "",
+		"h2://a":            "-",
+		"https://":          `: no host`,
 		"ftp://x":           "-",
 		"//a:1":             "-",
 		"a:1":               "-",
@@ -209,7 +214,7 @@ func TestServerURLs(t *testing.T) {
 		"http://1.2.3.4.5/": `: "1.2.3.4.5" is neither an IP address nor a host name`,
 	} {
 		expectScalar(t, minimal+"services:\n  s:\n    servers:\n    - {url: %q}\n", "services.s.servers[0].url",
-			"http://host:port or unix:/path", text, want)
+			"http://host:port, https://host:port, h2c://host:port or unix:/path", text, want)
 	}
 }
 

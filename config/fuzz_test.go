@@ -19,6 +19,7 @@ func FuzzParse(f *testing.F) {
 		"log: {level: \"${env:PORT}\", <<: [{a: 1}, *b]}\n", "%YAML 1.1\n---\na: 1\n", "routers: {r: {middlewares: [a]}}",
 		serviceWith("load_balancer: {sticky: {cookie: {name: a}}}, " + oneServer),
 		serviceWith("health_check: {path: /, headers: {A: b}, expected_status: [200, 300-399]}, " + oneServer),
+		minimal + "    tls: {cert_file: a, key_file: b, min_version: 1.3, certificates: [{cert_file: c, key_file: d}]}\n",
 		minimal + "middlewares: {m: {retry: {attempts: 1}}}\nadmin: {address: \"[::1]:1\"}\nshutdown: {tunnel_timeout_seconds: 5}\n"} {
 		f.Add([]byte(seed))
 	}

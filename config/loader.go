@@ -211,6 +211,8 @@ func (k kind) takes(tag string) bool {
 		return tag == "!!str" || tag == "!!timestamp"
 	case kindStatus:
 		return tag == "!!int" || tag == "!!str"
+	case kindVersion:
+		return tag == "!!float" || tag == "!!str"
 	case kindInteger:
 		return tag == "!!int"
 	case kindNumber:

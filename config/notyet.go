@@ -10,12 +10,11 @@ import (
 // remove its row and describe the key.
 var notYet = []string{
 	"tracing",
-	"entrypoints.*.http.http2",
 	"entrypoints.*.protocol=tcp",
 	"entrypoints.*.protocol=udp",
 	"entrypoints.*.proxy_protocol",
 	"entrypoints.*.tcp",
-	"entrypoints.*.tls",
+	"entrypoints.*.tls.acme",
 	"entrypoints.*.udp",
 	"middlewares.*.add_prefix",
 	"middlewares.*.basic_auth",
@@ -35,12 +34,8 @@ var notYet = []string{
 	"middlewares.*.replace_path",
 	"middlewares.*.strip_prefix",
 	"routers.*.tls_passthrough",
-	"services.*.pool.multiplex=pipeline",
-	"services.*.servers[].url=h2c://*",
-	"services.*.servers[].url=https://*",
 	"services.*.servers[].url=tcp://*",
 	"services.*.servers[].url=udp://*",
-	"services.*.tls",
 }
 
 const notYetMsg = "not supported yet by this version"

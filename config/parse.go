@@ -35,6 +35,7 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, 
 		top.load(l, site{pos: l.position(root)}, resolve(root))
 	}
 	l.checkAddresses(c)
+	l.checkTLS(c)
 	l.checkServices(c)
 	l.checkMiddlewares(c)
 	l.checkRouters(c)

@@ -56,16 +56,17 @@ metrics: {address: "localhost:9100"}
 			BodyGrace: 10 * time.Second, IdleTimeout: 75 * time.Second, WriteTimeout: time.Minute,
 			MaxHeadBytes: 16384, MaxHeaders: 100, AliasHeaders: AliasDrop,
 			TunnelIdleTimeout: time.Hour, UpgradeProtocols: []string{"websocket"},
+			HTTP2: HTTP2{MaxConcurrentStreams: 100, InitialWindow: 65536, ConnectionWindow: 1 << 20},
 		},
 	}); !reflect.DeepEqual(got, want) {
 		t.Errorf("entry point\n got %+v\nwant %+v", got, want)
 	}
 	if got, want := c.Services["api"], (&Service{
 		LoadBalancer: LoadBalancer{Strategy: RoundRobin, HashOn: HashOn{Kind: HashClientIP}, PanicThreshold: 10},
-		Servers:      []Server{{URL: ServerURL{Address{Host: "10.0.0.1", Port: 8000}}, Weight: 1}},
+		Servers:      []Server{{URL: ServerURL{SchemeHTTP, Address{Host: "10.0.0.1", Port: 8000}}, Weight: 1}},
 		Timeouts: Timeouts{Connect: 3 * time.Second, Request: time.Minute, ResponseIdle: time.Minute,
 			Queue: time.Second},
-		Pool:           Pool{MaxIdlePerServer: 128, IdleTimeout: 30 * time.Second, Multiplex: MultiplexOff},
+		Pool:           Pool{MaxIdlePerServer: 128, IdleTimeout: 30 * time.Second, Multiplex: MultiplexOff, PipelineDepth: 8},
 		PassHostHeader: true,
 	}); !reflect.DeepEqual(got, want) {
 		t.Errorf("service\n got %+v\nwant %+v", got, want)
@@ -120,6 +121,9 @@ services:
       weight: ${env:EMPTY:-0}
     - url: &second "http://[2001:db8::1]:81"
     - url: unix:/run/app.sock
+    - url: https://a
+    - url: h2c://a
+    - url: https://a:8443/
     pool: {idle_timeout_seconds: 5, multiplex: off}
     pass_host_header: ${env:OFF}
   t: {servers: [{url: *second}]}
@@ -151,7 +155,7 @@ log: {level: debug, format: json}
 	for _, v := range s.Servers {
 		urls = append(urls, v.URL.String())
 	}
-	if got, want := strings.Join(urls, " "), "http://localhost:80 http://[2001:db8::1]:81 unix:/run/app.sock"; got != want {
+	if got, want := strings.Join(urls, " "), "http://localhost:80 http://[2001:db8::1]:81 unix:/run/app.sock https://a:443 h2c://a:80 https://a:8443"; got != want {
 		t.Errorf("servers %s, want %s", got, want)
 	}
 	if s.Servers[0].Weight != 0 || s.Servers[1].Weight != 1 || s.PassHostHeader || s.LoadBalancer.Strategy != LeastConn ||

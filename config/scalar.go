@@ -182,8 +182,8 @@ func address(dst *Address) value {
 
 // serverURL is where a server listens.
 func serverURL(dst *ServerURL) value {
-	form := shape{kind: kindText, expected: "http://host:port or unix:/path"}
-	form.pattern = `^http://([^:/?#@\s]+|\[[^\]\s]+\])(:[0-9]+)?/?$|^unix:/`
+	form := shape{kind: kindText, expected: "http://host:port, https://host:port, h2c://host:port or unix:/path"}
+	form.pattern = `^(http|https|h2c)://([^:/?#@\s]+|\[[^\]\s]+\])(:[0-9]+)?/?$|^unix:/`
 	return scalar[ServerURL]{dst, ServerURL{}, form, parseServerURL}
 }
 

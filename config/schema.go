@@ -78,6 +78,9 @@ func schemaOf(v value) *schema {
 	case kindStatus:
 		code := &schema{Type: "integer", Minimum: form.min, Maximum: form.max}
 		s.AnyOf = []*schema{code, {Type: "string", Pattern: form.pattern}, {Ref: substitutionRef}}
+	case kindVersion:
+		number := &schema{Type: "number", Minimum: form.min, Maximum: form.max}
+		s.AnyOf = []*schema{{Type: "string", Enum: form.words}, number, {Ref: substitutionRef}}
 	case kindText:
 		direct := &schema{Type: "string", Enum: form.words, Pattern: form.pattern}
 		s.AnyOf = []*schema{direct, {Ref: substitutionRef}}

@@ -233,6 +233,8 @@ func TestSchemaAgrees(t *testing.T) {
 		around + "    middlewares: [m]\nmiddlewares: {m: {retry: {attempts: 1, on_status: [503, \"500-502\", \"${env:NONE:-504}\"]}}}\n",
 		serviceWith(`health_check: {path: "/a?b", headers: {Host: a, "X_!": "${env:HOST} x"}}, ` + oneServer),
 		serviceWith("load_balancer: {sticky: {cookie: {name: a}}}, health_check: {type: tcp}, " + oneServer),
+		minimal + "    tls: {cert_file: a, key_file: b, min_version: 1.3, certificates: [{cert_file: c, key_file: d, min_version: \"1.2\"}]}\n",
+		serviceWith("servers: [{url: https://a}, {url: h2c://a:1}], tls: {server_name: b.example}, pool: {multiplex: pipeline}"),
 		minimal + "    http: {upgrade_protocols: []}\nmiddlewares:\nshutdown: {tunnel_timeout_seconds: 5}\n",
 	} {
 		mustParse(t, doc)
@@ -241,9 +243,10 @@ func TestSchemaAgrees(t *testing.T) {
 		}
 	}
 	for _, doc := range []string{"{}", minimal + "x: 1\n", minimal + "    http: {max_headers: 0}\n",
-		minimal + "    http: {max_headers: 10001}\n", minimal + "    protocol: tcp\n", minimal + "    tls: {}\n",
+		minimal + "    http: {max_headers: 10001}\n", minimal + "    protocol: tcp\n", minimal + "    tls: {cert_file: a, key_file: b, min_version: 1.1}\n",
+		minimal + "    tls: {certificates: [{cert_file: a}]}\n", minimal + "    tls: {cert_file: a, key_file: b, alpn: []}\n",
 		minimal + "    max_connections: \"7\"\n", minimal + "  a b: {address: \":81\"}\n", minimal + "metrics:\n",
-		service(""), service("{}"), service("{url: http://a/b}"), service("{url: https://a}"),
+		service(""), service("{}"), service("{url: http://a/b}"), service("{url: ftp://a}"),
 		"entrypoints: {}\n", "entrypoints: {a: {address: 80}}\n", minimal + "access_log: {sample: 2}\n",
 		around + "    entrypoints: []\n", minimal + "log: [a]\n",
 		minimal + "middlewares: {m: {}}\n", minimal + "middlewares: {m: }\n", minimal + "middlewares: {m: {retry: {}}}\n",

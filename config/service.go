@@ -15,7 +15,8 @@ type Service struct {
 	OutlierDetection *OutlierDetection // nil: servers that fail stay in use
 	Timeouts         Timeouts
 	Pool             Pool
-	PassHostHeader   bool // the request's Host goes to the server; otherwise the server's own name does
+	TLS              *ServiceTLS // nil: as ServiceTLS with nothing given
+	PassHostHeader   bool        // the request's Host goes to the server; otherwise the server's own name does
 }
 
 func (s *Service) keys(o *object) {
@@ -26,6 +27,8 @@ func (s *Service) keys(o *object) {
 		"Leaves out servers that fail requests, for a while. Without this section they stay in use.")
 	o.key("timeouts", section(&s.Timeouts), "How long servers may take.")
 	o.key("pool", section(&s.Pool), "Connections kept open to the servers.")
+	o.key("tls", optional(&s.TLS),
+		"How connections to `https://` servers are secured. Without this section the system's authorities must vouch for the host of the URL.")
 	o.key("pass_host_header", boolean(&s.PassHostHeader, true),
 		"servers see the `Host` of the client; with `false` that of their own URL")
 }
@@ -38,7 +41,7 @@ type Server struct {
 }
 
 func (s *Server) keys(o *object) {
-	o.require("url", serverURL(&s.URL), "where it listens; the port of `http://host` is 80")
+	o.require("url", serverURL(&s.URL), "where it listens; the port of `http://host` and `h2c://host` is 80, of `https://host` 443; `h2c` is HTTP/2 without TLS")
 	o.key("weight", integer(&s.Weight, 1, 0, math.MaxUint16),
 		"its share where the strategy has weights; 0 drains it: no new requests but the sticky ones")
 	o.key("backup", boolean(&s.Backup, false), "used only while no other server can be")
@@ -67,6 +70,7 @@ type Pool struct {
 	IdleTimeout             time.Duration
 	MaxConnectionsPerServer int // 0: no limit
 	Multiplex               Multiplex
+	PipelineDepth           int // most requests on their way on one connection, with MultiplexPipeline
 }
 
 func (p *Pool) keys(o *object) {
@@ -75,7 +79,9 @@ func (p *Pool) keys(o *object) {
 		"how long they are kept; stay below the time after which the server closes them")
 	o.key("max_connections_per_server", integer(&p.MaxConnectionsPerServer, 0, 0, math.MaxInt32),
 		"connections to each server, idle or not; 0: no limit")
-	o.key("multiplex", choice(&p.Multiplex, MultiplexOff), "whether requests of many clients share a connection")
+	o.key("multiplex", choice(&p.Multiplex, MultiplexOff),
+		"whether requests of many clients share a connection of HTTP/1.1: those without content that may safely be repeated can; with HTTP/2 all do")
+	o.key("pipeline_depth", integer(&p.PipelineDepth, 8, 2, 1000), "with `pipeline`, most requests on their way on one connection")
 }
 
 // checkServices tells of what does not go together in a service.
@@ -84,6 +90,7 @@ func (l *loader) checkServices(c *Config) {
 		s, path := c.Services[name], "services."+name
 		l.checkBalancer(path+".load_balancer", &s.LoadBalancer)
 		l.checkHealth(path, s)
+		l.checkServiceTLS(path, s)
 		primary := func(v Server) bool { return !v.Backup }
 		if len(s.Servers) > 0 && !slices.ContainsFunc(s.Servers, primary) {
 			l.wrong(path+".servers", "all of them are backups, expected one at least that is not")

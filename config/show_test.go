@@ -11,12 +11,21 @@ const everySection = `
 entrypoints:
   web: {address: ":8081", http: {header_timeout_ms: 5, upgrade_protocols: [a, b]}, forwarded_headers: {trusted_ips: [10.1.2.3/8]}}
   sock: {address: unix:/run/b.sock}
+  safe:
+    address: ":8443"
+    http: {http2: {max_concurrent_streams: 7}}
+    tls: {client_ca_file: ca.crt, client_auth: request, ticket_key_file: /k, alpn: [http/1.1], min_version: 1.3,
+      certificates: [{cert_file: a.crt, key_file: a.key}, {cert_file: b.crt, key_file: b.key, client_auth: none, min_version: "1.2"}]}
 services:
   s:
     load_balancer: {strategy: least_conn, slow_start_seconds: 3, sticky: {cookie: {name: c, secret: hunter2}}}
     servers: [{url: "http://a:81", weight: 3}, {url: unix:/run/app.sock, backup: true}]
     health_check: {path: "/h?x=1", headers: {Authorization: Basic hunter2}, expected_status: [204, 300-399]}
     outlier_detection: {base_ejection_seconds: 9}
+  t:
+    servers: [{url: "https://a"}]
+    tls: {ca_file: ca.crt, server_name: b, cert_file: p.crt, key_file: p.key}
+    pool: {multiplex: pipeline, pipeline_depth: 4}
 routers:
   r: {rule: "Path(` + "`/`" + `)", service: s, middlewares: [again, guard], entrypoints: [web], priority: -5}
 middlewares:
@@ -34,11 +43,13 @@ shutdown: {drain_timeout_seconds: 7}
 func TestShow(t *testing.T) {
 	c := mustParse(t, everySection)
 	shown := c.Show()
-	balancer := shown["services"].(map[string]any)["s"].(map[string]any)["load_balancer"].(map[string]any)
-	if balancer["hash_on"] != "client_ip" {
-		t.Errorf("shown balancer %v", balancer)
+	for name, service := range shown["services"].(map[string]any) {
+		balancer := service.(map[string]any)["load_balancer"].(map[string]any)
+		if balancer["hash_on"] != "client_ip" {
+			t.Errorf("shown balancer of %s: %v", name, balancer)
+		}
+		delete(balancer, "hash_on") // not to be given with this strategy
 	}
-	delete(balancer, "hash_on") // not to be given with this strategy
 	text, err := json.Marshal(shown)
 	if err != nil {
 		t.Fatal(err)

@@ -38,7 +38,7 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		s.services = append(s.services, buildService(name, c.Services[name], known))
 	}
-	var errs config.Errors
+	errs := notYet(c)
 	entries := make(map[string][]routing.Entry[*exchange.Route])
 	for _, name := range slices.Sorted(maps.Keys(c.Routers)) {
 		r := c.Routers[name]
