@@ -24,6 +24,7 @@ const module = "traffic_management/"
 var rooms = map[string][]string{
 	"codec":    {},
 	"codec/h1": {"codec", "internal/invariant"},
+	"codec/h2": {"codec", "internal/invariant"},
 	"routing":  {"codec"},
 
 	// Rooms that anything could be built on.
