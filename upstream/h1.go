@@ -48,7 +48,7 @@ type h1conn struct {
 	method  codec.Method // of the request it carries
 	framing codec.Framing
 	keep    codec.ConnOption // none when the connection may be used again; OptUpgrade: the request offers a protocol
-	offered []byte           // that protocol
+	offer   *offer           // with OptUpgrade
 	interim uint8
 	served  uint32 // requests finished before the present one
 	wrote   int    // bytes of the present request that were given to the connection
@@ -355,19 +355,22 @@ func (c *h1conn) expired() {
 func (c *h1conn) Head(h *codec.Head, end bool) {
 	p, a := c.pool.pools, c.attempt
 	c.method, c.framing = h.Method, h.Framing
-	if end {
+	switch {
+	case end:
 		c.framing = codec.NoContent
+	case c.framing == codec.ByEndStream:
+		c.framing = codec.ByChunks
 	}
 	c.keep = 0
+	authority, fields := h.Authority, len(h.Fields)
 	if h.Options&codec.OptUpgrade != 0 {
-		c.offer(h)
+		c.offers(h)
 	}
-	authority := h.Authority
 	if !c.pool.service.Options().PassHost || len(authority) == 0 {
 		h.Authority = c.pool.host
 	}
 	p.out = h1.AppendRequestHead(p.out[:0], h, c.framing)
-	h.Authority = authority
+	h.Authority, h.Fields = authority, h.Fields[:fields]
 	if len(p.out) == 0 {
 		c.attempt = nil
 		c.abort()

@@ -105,6 +105,15 @@ func TestRequestContent(t *testing.T) {
 			s.Data([]byte("ab"), false)
 			s.Trailers([]codec.Field{{Name: []byte("X"), Value: []byte("y")}})
 		}, "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX: y\r\n\r\n"},
+		{codec.ByEndStream, -1, func(s codec.Stream) {
+			s.Data([]byte("ab"), false)
+			s.Trailers([]codec.Field{{Name: []byte("x"), Value: []byte("y")}})
+		}, "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nx: y\r\n\r\n"},
+		{codec.ByEndStream, -1, func(s codec.Stream) { s.Data(nil, true) }, "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+		{codec.ByLength, 2, func(s codec.Stream) {
+			s.Data([]byte("ab"), false)
+			s.Trailers([]codec.Field{{Name: []byte("x"), Value: []byte("y")}})
+		}, "Content-Length: 2\r\n\r\nab"},
 	} {
 		b := newBed(t, 1, nil)
 		x := b.openWith("x", streaming(c.framing, c.length))

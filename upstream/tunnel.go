@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 
 	"traffic_management/codec"
 )
@@ -11,17 +13,51 @@ var (
 		Cause: errText("the server switched protocols without being asked")}
 	errSwitchOther = &codec.Error{Side: codec.Upstream, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
 		Cause: errText("the server switched to another protocol than it was offered")}
+	errSwitchProof = &codec.Error{Side: codec.Upstream, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
+		Cause: errText("the server's Sec-WebSocket-Accept does not answer the key it was sent")}
 	errTunnelLost = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryNever, Status: 502,
 		Cause: errText("the server reset the tunnel")}
 )
 
-// offer notes which protocol a request offers the server (RFC 9110 section 7.8). Whatever the server makes of that, its
-// connection is not used for another request.
-func (c *h1conn) offer(h *codec.Head) {
-	if protocol := h.Get(codec.FieldUpgrade); protocol != nil {
-		c.keep |= codec.OptUpgrade
-		c.offered = bytes.Clone(protocol)
+// offer is what a request offers its server (RFC 9110 section 7.8).
+type offer struct {
+	protocol []byte
+	key      []byte // the Sec-WebSocket-Key that is ours: the client's version has none; nil when the client sent one
+}
+
+const (
+	webSocket       = "websocket"
+	webSocketKey    = "Sec-WebSocket-Key"
+	webSocketAccept = "Sec-WebSocket-Accept"
+)
+
+// offers notes which protocol a request offers the server. Whatever the server makes of that, its connection is not used
+// for another request. An offer of WebSocket that came over HTTP/2, where it has no key, gets one (RFC 8441 section 5).
+func (c *h1conn) offers(h *codec.Head) {
+	protocol := h.Get(codec.FieldUpgrade)
+	if protocol == nil {
+		return
 	}
+	c.keep |= codec.OptUpgrade
+	c.offer = &offer{protocol: bytes.Clone(protocol)}
+	if h.Version != codec.HTTP2 || !codec.EqualFold(protocol, webSocket) {
+		return
+	}
+	rnd := c.pool.pools.rnd
+	nonce := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, rnd.Uint64()), rnd.Uint64())
+	c.offer.key = base64.StdEncoding.AppendEncode(nil, nonce)
+	h.Fields = append(h.Fields, codec.Field{Name: []byte(webSocketKey), Value: c.offer.key})
+}
+
+// proves reports whether a 101 response answers the key that is ours, and takes the answer out, which the client does not
+// expect.
+func (o *offer) proves(h *codec.Head) bool {
+	if o.key == nil {
+		return true
+	}
+	accept, ok := h.Lookup(webSocketAccept)
+	h.RemoveName([]byte(webSocketAccept))
+	return ok && string(accept) == string(codec.AppendWebSocketAccept(nil, o.key))
 }
 
 // switched handles a 101 response of n bytes; false: the attempt is over.
@@ -30,8 +66,11 @@ func (c *h1conn) switched(a *Attempt, h *codec.Head, n int) bool {
 	case c.keep&codec.OptUpgrade == 0:
 		c.broken(a, errSwitch)
 		return false
-	case h.Options&codec.OptUpgrade == 0 || !bytes.EqualFold(h.Get(codec.FieldUpgrade), c.offered):
+	case h.Options&codec.OptUpgrade == 0 || !bytes.EqualFold(h.Get(codec.FieldUpgrade), c.offer.protocol):
 		c.broken(a, errSwitchOther)
+		return false
+	case !c.offer.proves(h):
+		c.broken(a, errSwitchProof)
 		return false
 	}
 	a.heard(h.Status)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
@@ -113,5 +114,66 @@ func TestTunnelAndItsServersFame(t *testing.T) {
 		}
 		x.release()
 		b.clean()
+	}
+}
+
+// An offer of WebSocket that came without a key, as over HTTP/2, gets one of ours for each server, and the server has to
+// prove that it read it.
+func TestWebSocketKey(t *testing.T) {
+	const key = "Sec-WebSocket-Key: "
+	over2 := func(c *caller) {
+		offering(c)
+		c.request.Version = codec.HTTP2
+	}
+	for _, c := range []struct {
+		name    string
+		prepare func(*caller)
+		key     bool
+		accept  func(key string) string // the server's field line
+		heard   string
+	}{
+		{"HTTP/2", over2, true, func(key string) string { return acceptLine(key) }, "head 101"},
+		{"HTTP/2, another answer", over2, true, func(string) string { return acceptLine("x") },
+			"failed: " + errSwitchProof.Cause.Error()},
+		{"HTTP/2, no answer", over2, true, func(string) string { return "" }, "failed: " + errSwitchProof.Cause.Error()},
+		{"HTTP/2, another protocol", func(c *caller) {
+			over2(c)
+			c.request.Fields[len(c.request.Fields)-1].Value = []byte("chat")
+		}, false, func(string) string { return "" }, "failed: " + errSwitchOther.Cause.Error()},
+		{"HTTP/1.1: the client's to send and to check", offering, false, func(string) string { return "" }, "head 101"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBed(t, 1, nil)
+			x := b.openWith("x", c.prepare)
+			x.hears("ready")
+			got := b.origins[0].take()
+			_, rest, ok := strings.Cut(got, key)
+			if ok != c.key || len(x.request.Fields) != 1 {
+				t.Fatalf("the server received %q, the caller kept %d fields", got, len(x.request.Fields))
+			}
+			value, _, _ := strings.Cut(rest, "\r\n")
+			if nonce, err := base64.StdEncoding.DecodeString(value); c.key && (err != nil || len(nonce) != 16) {
+				t.Errorf("the key is %q", value)
+			}
+			b.origins[0].conn.Write([]byte(strings.Replace(switched, "Upgrade:", c.accept(value)+"Upgrade:", 1)))
+			x.hears(c.heard)
+			x.release()
+			b.loop.Run()
+			b.clean()
+		})
+	}
+}
+
+func acceptLine(key string) string {
+	return "Sec-WebSocket-Accept: " + string(codec.AppendWebSocketAccept(nil, []byte(key))) + "\r\n"
+}
+
+// What the server proves to us is not the client's business.
+func TestWebSocketAcceptIsTakenOut(t *testing.T) {
+	o := offer{key: []byte("k")}
+	line := codec.AppendWebSocketAccept(nil, o.key)
+	h := codec.Head{Fields: []codec.Field{{Name: []byte("sec-websocket-accept"), Value: line}}}
+	if !o.proves(&h) || h.Fields[0].ID != codec.FieldRemoved {
+		t.Errorf("the field has ID %d", h.Fields[0].ID)
 	}
 }

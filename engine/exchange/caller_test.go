@@ -28,9 +28,13 @@ func (s *scene) caller(state *tls.ConnectionState) *caller {
 }
 
 // head is a request of HTTP/2 as a frontend hands it over; fields are "name: value".
-func head(method, authority, path string, framing codec.Framing, fields ...string) codec.Head {
+func head(method, authority, target string, framing codec.Framing, fields ...string) codec.Head {
 	h := codec.Head{Version: codec.HTTP2, Method: codec.LookupMethod([]byte(method)), MethodName: []byte(method),
-		Scheme: []byte("https"), Authority: []byte(authority), Path: []byte(path), Target: []byte(path), Framing: framing, Length: -1}
+		Scheme: []byte("https"), Authority: []byte(authority), Target: []byte(target), Framing: framing, Length: -1}
+	path, query, ok := strings.Cut(target, "?")
+	if h.Path = []byte(path); ok {
+		h.Query = []byte(query)
+	}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ": ")
 		h.Fields = append(h.Fields, codec.Field{Name: []byte(name), Value: []byte(value), ID: codec.LookupFieldID([]byte(name))})
@@ -80,7 +84,11 @@ func (c *caller) Head(h *codec.Head, end bool) {
 }
 
 func (c *caller) Data(p []byte, end bool) {
-	text := fmt.Sprintf("%q", p)
+	text := "data " + string(p)
+	if n := len(c.heard); n > 0 && strings.HasPrefix(c.heard[n-1], "data ") { // in which pieces is the network's affair
+		text = c.heard[n-1] + string(p)
+		c.heard = c.heard[:n-1]
+	}
 	if end {
 		text += " end"
 	}

@@ -23,7 +23,10 @@ func (s TunnelState) String() string {
 	return [...]string{"none", "offered", "open", "client ended", "server ended"}[s]
 }
 
-var errUpgradeContent = refusal(codec.KindSyntax, 400, "a request that asks for another protocol cannot have content")
+var (
+	errUpgradeContent = refusal(codec.KindSyntax, 400, "a request that asks for another protocol cannot have content")
+	errProtocol       = refusal(codec.KindSyntax, 501, "the entry point does not let the protocol through")
+)
 
 // Tunnel reports whether the exchange became a tunnel. Its duration says nothing of how long requests take.
 func (x *Exchange) Tunnel() bool { return x.tunnel >= TunnelOpen }
@@ -34,7 +37,8 @@ func (x *Exchange) OffersUpgrade() bool { return x.tunnel != TunnelNone }
 
 // offer decides which of the protocols that the client asks for the server is offered: the first that the entry point
 // lets through, alone. Without one the request goes on as if it had not asked, as it does for HTTP/1.0 (RFC 9110
-// section 7.8). Content is refused: where it ends, the other protocol would begin in the middle of what the client sends.
+// section 7.8); in HTTP/2 it asked for nothing else, and is refused (RFC 8441 section 4). So is content: where it ends, the
+// other protocol would begin in the middle of what the client sends.
 func (x *Exchange) offer() *codec.Error {
 	h := &x.RequestHead
 	var field *codec.Field
@@ -44,13 +48,16 @@ func (x *Exchange) offer() *codec.Error {
 		if f.ID != codec.FieldUpgrade {
 			continue
 		}
-		if protocol == nil && h.Version == codec.HTTP11 {
+		if protocol == nil && h.Version != codec.HTTP10 {
 			field, protocol = f, x.env.choose(f.Value)
 		}
 		f.ID = codec.FieldRemoved
 	}
 	if protocol == nil {
 		h.Options &^= codec.OptUpgrade
+		if h.Version == codec.HTTP2 {
+			return errProtocol
+		}
 		return nil
 	}
 	x.tunnel = TunnelOffered
