@@ -102,8 +102,8 @@ type AccessLog struct {
 const Stdout = "stdout"
 
 // accessFields are the fields of an access log line, in its order.
-var accessFields = []string{"time", "client", "method", "host", "path", "query", "protocol", "status", "bytes_in",
-	"bytes_out", "duration_us", "upstream_us", "queue_us", "connect_us", "first_byte_us", "added_us", "router", "service",
+var accessFields = []string{"time", "client", "method", "host", "path", "query", "protocol", "tls_version",
+	"tls_cipher", "client_subject", "status", "bytes_in", "bytes_out", "duration_us", "upstream_us", "queue_us", "connect_us", "first_byte_us", "added_us", "router", "service",
 	"server", "request_id", "user_agent", "referer", "retries", "error"}
 
 func (a *AccessLog) keys(o *object) {

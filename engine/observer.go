@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"crypto/tls"
+	"slices"
 	"time"
 
 	"traffic_management/codec"
@@ -18,6 +20,18 @@ var errorKinds = func() []string {
 	names[codec.KindNone] = ""
 	return names
 }()
+
+// tlsVersions and cipherSuites are the names that the access log has of what a session settled on.
+var (
+	tlsVersions  = map[uint16]string{tls.VersionTLS12: "1.2", tls.VersionTLS13: "1.3"}
+	cipherSuites = func() map[uint16]string {
+		names := map[uint16]string{}
+		for _, s := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+			names[s.ID] = s.Name
+		}
+		return names
+	}()
+)
 
 // observer writes what exchanges of one loop did into the loop's counters and access log. It belongs to the loop.
 type observer struct {
@@ -92,6 +106,9 @@ func (o *observer) append(x *exchange.Exchange, total, upstreamTime, added time.
 	}
 	if h.Version != 0 {
 		r.Protocol = h.Version.String()
+	}
+	if state := x.Peer.TLS; state != nil {
+		r.TLS, r.Cipher, r.Subject = tlsVersions[state.Version], cipherSuites[state.CipherSuite], x.Peer.Subject
 	}
 	if x.Route != nil {
 		r.Router, r.Service = x.Route.Name, x.Route.Service.Name

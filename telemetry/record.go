@@ -22,8 +22,11 @@ type Record struct {
 	RequestID []byte
 	UserAgent []byte
 	Referer   []byte
+	Subject   []byte // of the client's verified certificate; empty without one
 
 	Protocol string // "HTTP/1.1"
+	TLS      string // version of the client's TLS session, "1.3"; empty for clear text
+	Cipher   string // cipher suite of the session
 	Router   string
 	Service  string
 	Server   string // the server of the last attempt
@@ -54,6 +57,9 @@ const (
 	fieldPath
 	fieldQuery
 	fieldProtocol
+	fieldTLS
+	fieldCipher
+	fieldSubject
 	fieldStatus
 	fieldBytesIn
 	fieldBytesOut
@@ -75,8 +81,8 @@ const (
 )
 
 // fieldNames are the names of the fields in the configuration and in a line, in the order of the bits.
-var fieldNames = [...]string{"time", "client", "method", "host", "path", "query", "protocol", "status", "bytes_in",
-	"bytes_out", "duration_us", "upstream_us", "queue_us", "connect_us", "first_byte_us", "added_us", "router", "service",
+var fieldNames = [...]string{"time", "client", "method", "host", "path", "query", "protocol", "tls_version",
+	"tls_cipher", "client_subject", "status", "bytes_in", "bytes_out", "duration_us", "upstream_us", "queue_us", "connect_us", "first_byte_us", "added_us", "router", "service",
 	"server", "request_id", "user_agent", "referer", "retries", "error"}
 
 // compileFields makes the set of fields to log. A name that is not in the map is in the set.
@@ -101,11 +107,13 @@ const (
 	maxReferer   = 2048
 	maxUserAgent = 1024
 	maxHost      = 255
+	maxSubject   = 255
+	maxTLS       = 48  // version and cipher suite, each
 	maxName      = 128 // each of the others
 
 	numNames  = 7 // method, protocol, router, service, server, request_id, error
-	maxText   = 2*maxURL + maxReferer + maxUserAgent + maxHost + numNames*maxName
-	lineFrame = 1024 // keys, punctuation, numbers, time, address and ellipses
+	maxText   = 2*maxURL + maxReferer + maxUserAgent + maxHost + maxSubject + 2*maxTLS + numNames*maxName
+	lineFrame = 1088 // keys, punctuation, numbers, time, address and ellipses
 	maxLine   = lineFrame + maxEscape*maxText
 	ellipsis  = "…"
 )
@@ -114,7 +122,8 @@ const (
 func (r *Record) room() int {
 	return lineFrame + maxEscape*(min(len(r.Path), maxURL)+min(len(r.Query), maxURL)+min(len(r.Referer), maxReferer)+
 		min(len(r.UserAgent), maxUserAgent)+min(len(r.Host), maxHost)+min(len(r.Method), maxName)+
-		min(len(r.Protocol), maxName)+min(len(r.Router), maxName)+min(len(r.Service), maxName)+
+		min(len(r.Protocol), maxName)+min(len(r.TLS), maxTLS)+min(len(r.Cipher), maxTLS)+
+		min(len(r.Subject), maxSubject)+min(len(r.Router), maxName)+min(len(r.Service), maxName)+
 		min(len(r.Server), maxName)+min(len(r.RequestID), maxName)+min(len(r.Error), maxName))
 }
 
@@ -163,6 +172,23 @@ func (f *lineFormat) appendRequest(dst []byte, r *Record) []byte {
 	}
 	if f.fields&fieldProtocol != 0 {
 		dst = appendText(append(dst, `"protocol":"`...), r.Protocol, maxName)
+	}
+	if r.TLS != "" {
+		dst = f.appendSession(dst, r)
+	}
+	return dst
+}
+
+// appendSession appends what is known of a TLS session. Lines of requests in clear text do without these fields.
+func (f *lineFormat) appendSession(dst []byte, r *Record) []byte {
+	if f.fields&fieldTLS != 0 {
+		dst = appendText(append(dst, `"tls_version":"`...), r.TLS, maxTLS)
+	}
+	if f.fields&fieldCipher != 0 {
+		dst = appendText(append(dst, `"tls_cipher":"`...), r.Cipher, maxTLS)
+	}
+	if f.fields&fieldSubject != 0 {
+		dst = appendText(append(dst, `"client_subject":"`...), text(r.Subject), maxSubject)
 	}
 	return dst
 }

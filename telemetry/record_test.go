@@ -25,7 +25,10 @@ func fullRecord() *Record {
 		RequestID: []byte("0192f0c1-7d2e-7c3b-9a60-5f1d2c3b4a59"),
 		UserAgent: []byte("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
 		Referer:   []byte("https://shop.example.com/catalogue"),
+		Subject:   []byte("CN=till-7,O=Shop"),
 		Protocol:  "HTTP/1.1",
+		TLS:       "1.3",
+		Cipher:    "TLS_AES_128_GCM_SHA256",
 		Router:    "shop-api",
 		Service:   "products",
 		Server:    "http://10.0.0.12:8080",
@@ -71,7 +74,8 @@ func parse(t testing.TB, line []byte) map[string]any {
 func TestLineText(t *testing.T) {
 	want := `{"time":"2025-03-04T04:06:07.089012Z","client":"203.0.113.9:50123","method":"GET",` +
 		`"host":"shop.example.com","path":"/api/v1/products/8237462","query":"fields=name,price&lang=en",` +
-		`"protocol":"HTTP/1.1","status":504,"bytes_in":12,"bytes_out":34567,"duration_us":1234567,` +
+		`"protocol":"HTTP/1.1","tls_version":"1.3","tls_cipher":"TLS_AES_128_GCM_SHA256",` +
+		`"client_subject":"CN=till-7,O=Shop","status":504,"bytes_in":12,"bytes_out":34567,"duration_us":1234567,` +
 		`"upstream_us":1234000,"queue_us":31,"connect_us":420,"first_byte_us":1233500,"added_us":567,"router":"shop-api","service":"products",` +
 		`"server":"http://10.0.0.12:8080","request_id":"0192f0c1-7d2e-7c3b-9a60-5f1d2c3b4a59",` +
 		`"user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",` +
@@ -83,8 +87,11 @@ func TestLineText(t *testing.T) {
 
 func TestLineOfNothing(t *testing.T) {
 	m := parse(t, format(t, new(Record)))
-	if len(m) != len(fieldNames) {
-		t.Errorf("%d fields, want %d", len(m), len(fieldNames))
+	for _, name := range fieldNames {
+		session := name == "tls_version" || name == "tls_cipher" || name == "client_subject"
+		if _, has := m[name]; has == session {
+			t.Errorf("clear text: %s is there: %v", name, has)
+		}
 	}
 	if m["client"] != "" || m["path"] != "" || m["status"] != 0.0 {
 		t.Errorf("got %v", m)
@@ -200,8 +207,8 @@ func TestLongestLine(t *testing.T) {
 		s := string(b)
 		r := &Record{
 			Time: time.Unix(1<<37, 999_999_999), Client: netip.MustParseAddrPort("[1111:2222:3333:4444:5555:6666:7777:8888]:65535"),
-			Method: b, Host: b, Path: b, Query: b, RequestID: b, UserAgent: b, Referer: b,
-			Protocol: s, Router: s, Service: s, Server: s, Error: s,
+			Method: b, Host: b, Path: b, Query: b, RequestID: b, UserAgent: b, Referer: b, Subject: b,
+			Protocol: s, TLS: s, Cipher: s, Router: s, Service: s, Server: s, Error: s,
 			Status: math.MinInt, Retries: math.MinInt, BytesIn: math.MaxUint64, BytesOut: math.MaxUint64,
 			Duration: math.MinInt64, Upstream: math.MinInt64, Added: math.MinInt64,
 		}

@@ -282,11 +282,35 @@ func (x *Exchange) newRequestID() []byte {
 }
 
 // strip removes what concerns only the client's connection, after the rules have seen the head. Of the protocols it asks
-// for at most one stays.
+// for at most one stays, and that it takes trailers.
 func (x *Exchange) strip() *codec.Error {
-	codec.RemoveHopByHop(&x.RequestHead)
-	if x.RequestHead.Options&codec.OptUpgrade == 0 {
+	h := &x.RequestHead
+	codec.RemoveHopByHop(h)
+	if h.Options&(codec.OptUpgrade|codec.OptTE) == 0 {
+		return nil
+	}
+	if h.Version != codec.HTTP2 && !takesTrailers(h) {
+		h.Options &^= codec.OptTE
+	}
+	if h.Options&codec.OptUpgrade == 0 {
 		return nil
 	}
 	return x.offer()
+}
+
+// takesTrailers reports whether TE says so (RFC 9110 section 10.1.4): in HTTP/1.1 the connection option alone says only
+// that there is one.
+func takesTrailers(h *codec.Head) bool {
+	for i := range h.Fields {
+		if h.Fields[i].ID != codec.FieldTE {
+			continue
+		}
+		for list := h.Fields[i].Value; list != nil; {
+			var coding []byte
+			if coding, list = codec.NextElement(list); codec.EqualFold(coding, "trailers") {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -148,6 +148,32 @@ func te(h codec.Head) codec.Head {
 	return h
 }
 
+// A server of HTTP/2 is told that its client takes trailers when the client says so in its own version's way.
+func TestTakesTrailers(t *testing.T) {
+	for _, c := range []struct {
+		request string
+		want    bool
+	}{
+		{"Connection: te\r\nTE: trailers", true},
+		{"Connection: close, TE\r\nTE: gzip;q=0.5, Trailers", true},
+		{"Connection: te\r\nTE: gzip\r\nTE: , trailers", true},
+		{"TE: trailers", false},
+		{"Connection: te", false},
+		{"Connection: te\r\nTE: gzip, x-trailers", false},
+	} {
+		s := newScene(t)
+		s.observed = func(x *exchange.Exchange) {
+			if got := x.RequestHead.Options&codec.OptTE != 0; got != c.want {
+				t.Errorf("%q: %v, want %v", c.request, got, c.want)
+			}
+		}
+		s.sends(&s.client, "GET / HTTP/1.1\r\nHost: h\r\n"+c.request+"\r\n\r\n")
+		if got := s.replies("HTTP/1.1 204 No Content\r\n\r\n"); strings.Contains(got, "TE:") || len(s.done) != 1 {
+			t.Errorf("%q: the server got %q, %q was observed", c.request, got, s.done)
+		}
+	}
+}
+
 // A request of HTTP/2 that its client resets is given up, and nobody is answered.
 func TestHTTP2ClientResets(t *testing.T) {
 	s := newScene(t)
