@@ -3,8 +3,9 @@
 //
 //	backend -listen 127.0.0.1:8080
 //
-// /128, /16k, /1m and /bytes/N answer that many bytes with Content-Length; request content with Content-Length is read
-// and dropped. /served answers how many requests there were so far. It prints the address it listens on; SIGTERM and SIGINT end it.
+// /128, /16k, /1m and /bytes/N answer that many bytes with Content-Length; request content is read and dropped, in
+// HTTP/1.1 only with Content-Length. HTTP/2 is spoken to clients that begin with its preface. /served answers how many
+// requests there were so far. It prints the address it listens on; SIGTERM and SIGINT end it.
 package main
 
 import (
@@ -57,5 +58,5 @@ func newServer(at netip.AddrPort) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{set: set, listener: fd, answers: map[int][]byte{}, buf: make([]byte, 256<<10)}, set.Add(fd, unix.EPOLLIN)
+	return &server{set: set, listener: fd, answers: map[int]*answer{}, buf: make([]byte, 256<<10)}, set.Add(fd, unix.EPOLLIN)
 }

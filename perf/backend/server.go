@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"traffic_management/perf/frame"
 	"traffic_management/perf/message"
 	"traffic_management/perf/socket"
 )
@@ -18,19 +20,39 @@ const maxPending = 4 << 20
 type server struct {
 	set      *socket.Set
 	listener int
-	conns    []*conn        // by descriptor; nil when not open
-	answers  map[int][]byte // whole responses by size of content; never changed once made
-	buf      []byte         // input of the event being handled
+	conns    []*conn         // by descriptor; nil when not open
+	answers  map[int]*answer // by size of content
+	buf      []byte          // input of the event being handled
 	gather   socket.Gather
 	served   int64 // requests answered, but those that asked for this
 }
 
+// answer is a response to any request for its size. It does not change.
+type answer struct {
+	whole   []byte // of HTTP/1.1
+	content []byte // the end of whole
+	section []byte // the same field section for HTTP/2, which needs no table
+}
+
+// version is what a connection speaks.
+type version uint8
+
+const (
+	unknown version = iota // too little came to tell
+	overHTTP1
+	overHTTP2 // by prior knowledge (RFC 9113 section 3.3)
+)
+
+func (v version) String() string { return [...]string{"unknown", "HTTP/1.1", "HTTP/2"}[v] }
+
 // conn is one client connection.
 type conn struct {
 	fd      int
+	version version
+	session *session // of HTTP/2 only
 	in      []byte   // input that is no whole head yet, or waits for room in out
 	skip    int64    // bytes of request content still to be dropped
-	out     [][]byte // answers not sent yet; they point into server.answers
+	out     [][]byte // what is not sent yet; it points into server.answers or is what the session handed over
 	pending int      // bytes in out
 	last    bool     // close behind out
 }
@@ -93,6 +115,27 @@ func (s *server) read(c *conn, toEnd bool) {
 
 // parse answers the whole requests in b and returns what is left.
 func (s *server) parse(c *conn, b []byte) []byte {
+	if c.version == unknown && len(b) > 0 {
+		switch is, more := isPreface(b); {
+		case more:
+			return b
+		case is:
+			c.version, c.session = overHTTP2, newSession(s)
+			b = b[len(frame.Preface):]
+		default:
+			c.version = overHTTP1
+		}
+	}
+	if c.version == overHTTP2 {
+		rest, err := c.session.receive(b)
+		c.last = err != nil
+		return rest
+	}
+	return s.parse1(c, b)
+}
+
+// parse1 is parse for HTTP/1.1.
+func (s *server) parse1(c *conn, b []byte) []byte {
 	for len(b) > 0 && c.pending < maxPending && !c.last {
 		if c.skip > 0 {
 			n := min(c.skip, int64(len(b)))
@@ -110,36 +153,43 @@ func (s *server) parse(c *conn, b []byte) []byte {
 		b = b[n:]
 		c.skip = r.Length
 		c.last = r.Last
-		s.answer(c, r)
+		a := s.find(r.Target)
+		whole := a.whole
+		if string(r.Method) == "HEAD" {
+			whole = whole[:len(whole)-len(a.content)]
+		}
+		c.out = append(c.out, whole)
+		c.pending += len(whole)
 	}
 	return b
 }
 
-func (s *server) answer(c *conn, r message.Request) {
-	if string(r.Target) == served {
-		text := strconv.FormatInt(s.served, 10)
-		a := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
-		c.out = append(c.out, a)
-		c.pending += len(a)
-		return
+// find counts a request and returns what answers it.
+func (s *server) find(target []byte) *answer {
+	if string(target) == served {
+		return newAnswer(200, strconv.AppendInt(nil, s.served, 10))
 	}
 	s.served++
-	size := parseSize(r.Target)
+	size := parseSize(target)
 	a, ok := s.answers[size]
 	if !ok {
-		a = makeAnswer(size)
+		if size < 0 {
+			a = newAnswer(404, nil)
+		} else {
+			a = newAnswer(200, letters(size))
+		}
 		s.answers[size] = a
 	}
-	if string(r.Method) == "HEAD" {
-		a = a[:len(a)-max(size, 0)]
-	}
-	c.out = append(c.out, a)
-	c.pending += len(a)
+	return a
 }
 
 // flush sends what waits. It returns false when the connection was closed.
 func (s *server) flush(c *conn) bool {
-	for c.pending > 0 {
+	for c.pending > 0 || c.session != nil && len(c.session.out) > 0 {
+		if c.pending == 0 {
+			c.out = append(c.out, c.session.hand())
+			c.pending = len(c.out[0])
+		}
 		var n int
 		var errno syscall.Errno
 		if len(c.out) == 1 {
@@ -181,14 +231,22 @@ func (s *server) close(c *conn) {
 	unix.Close(c.fd)
 }
 
-// makeAnswer is the whole response with size bytes of content, or the 404 when size is negative.
-func makeAnswer(size int) []byte {
-	if size < 0 {
-		return []byte("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+func newAnswer(status int, content []byte) *answer {
+	const kind = "application/octet-stream"
+	size := strconv.Itoa(len(content))
+	whole := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %s\r\n\r\n", status, http.StatusText(status), kind, size)
+	whole = append(whole, content...)
+	section := []byte{indexed[status]}
+	section = appendField(section, contentType, kind)
+	section = appendField(section, contentLength, size)
+	return &answer{whole: whole, content: whole[len(whole)-len(content):], section: section}
+}
+
+// letters is content of the given size.
+func letters(size int) []byte {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = 'a' + byte(i%26)
 	}
-	a := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", size)
-	for i := range size {
-		a = append(a, 'a'+byte(i%26))
-	}
-	return a
+	return b
 }
