@@ -1,34 +1,52 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"time"
 
+	"golang.org/x/net/http2/hpack"
 	"golang.org/x/sys/unix"
 
-	"traffic_management/perf/message"
 	"traffic_management/perf/socket"
 )
 
 // plan is what is to be done. It does not change.
 type plan struct {
 	server   netip.AddrPort
-	requests [][]byte // sent in turn
+	requests []request // sent in turn
 	conns    int
-	rate     float64       // requests per second; 0 is the closed loop: each connection sends as soon as it was answered
+	streams  int           // of HTTP/2 on each connection; 0 is HTTP/1.1
+	tls      *tls.Config   // nil is clear text
+	rate     float64       // requests per second; 0 is the closed loop: each lane sends as soon as it was answered
 	warm     time.Duration // before measuring
 	measure  time.Duration // 0 is until count
 	count    int64         // requests to measure; 0 is as many as measure allows
 	drain    time.Duration // how long the open loop waits for the last answers
 }
 
+// request is one in both versions.
+type request struct {
+	text    []byte // HTTP/1.1
+	section []hpack.HeaderField
+}
+
+// newRequest is what asks a server for a path.
+func newRequest(scheme, host, path string) request {
+	return request{
+		text: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n", path, host),
+		section: []hpack.HeaderField{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: scheme}, {Name: ":authority", Value: host},
+			{Name: ":path", Value: path}, {Name: "user-agent", Value: "load"}, {Name: "accept", Value: "*/*"}},
+	}
+}
+
 // errUnasked is content nobody asked for.
 var errUnasked = errors.New("more came than was asked for")
 
-// state is where a connection is in its exchange.
+// state is where a lane is in its exchange.
 type state uint8
 
 const (
@@ -39,27 +57,45 @@ const (
 
 func (s state) String() string { return [...]string{"idle", "awaiting", "reading body"}[s] }
 
-// conn is one keep-alive connection.
-type conn struct {
-	fd    int
+// lane is room for one exchange at a time: a connection of HTTP/1.1 is one, a connection of HTTP/2 has several.
+type lane struct {
+	conn  *conn
 	state state
 	since int64  // when the request was due, in nanoseconds of the generator's clock
-	head  []byte // what has come of a response head
+	id    uint32 // of the stream; HTTP/2 only
 	need  int64
-	last  bool
+}
+
+// conn is one keep-alive connection.
+type conn struct {
+	wire   wire
+	stream io.ReadWriter // the wire, or TLS over it
+	speech speech
+	lanes  []lane
+	in     []byte // what has come of a head or of a frame
+	out    []byte // requests that wait for the end of the event; not empty: the connection is in generator.unsent
+}
+
+// speech is how the exchanges of one connection are written and read.
+type speech interface {
+	// request appends a request of a lane's own.
+	request(dst []byte, l *lane, r *request) []byte
+	// take gives received bytes to the exchanges they belong to and returns those that are too few yet.
+	take(b []byte) (rest []byte, err error)
 }
 
 // generator is one loop with all its connections.
 type generator struct {
 	plan
-	set   *socket.Set
-	conns []*conn // by descriptor; nil when not open
-	idle  queue[*conn]
-	late  queue[int64] // when the requests were due that found no idle connection
-	buf   []byte
-	next  int // index into plan.requests
-	epoch time.Time
-	out   io.Writer
+	set    *socket.Set
+	conns  []*conn // by descriptor; nil when not open
+	idle   queue[*lane]
+	late   queue[int64] // when the requests were due that found no idle lane
+	unsent []*conn
+	buf    []byte
+	next   int // index into plan.requests
+	epoch  time.Time
+	out    io.Writer
 
 	began, ended int64 // the measured window; 0 before it began
 	hist         histogram
@@ -82,23 +118,46 @@ func newGenerator(p plan, out io.Writer) (*generator, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.idle.push(c)
+		for i := range c.lanes {
+			g.idle.push(&c.lanes[i])
+		}
 	}
 	return g, nil
 }
 
+// lanes is how many exchanges there can be at the same time.
+func (p *plan) lanes() int { return p.conns * max(p.streams, 1) }
+
 func (g *generator) clock() int64 { return int64(time.Since(g.epoch)) }
 
+// dial opens a connection. It blocks, also for the handshake.
 func (g *generator) dial() (*conn, error) {
 	fd, err := socket.Dial(g.server)
 	if err != nil {
 		return nil, err
 	}
+	c := &conn{wire: wire{fd: fd, reading: returns}}
+	c.stream = &c.wire
+	if g.tls != nil {
+		if c.stream, err = shake(&c.wire, g.tls); err != nil {
+			c.wire.Close()
+			return nil, err
+		}
+	}
+	c.lanes = make([]lane, max(g.streams, 1))
+	for i := range c.lanes {
+		c.lanes[i].conn = c
+	}
+	if g.streams > 0 {
+		c.speech = newSession(g, c)
+	} else {
+		c.speech = &heads{g: g, lane: &c.lanes[0]}
+	}
 	for len(g.conns) <= fd {
 		g.conns = append(g.conns, nil)
 	}
-	g.conns[fd] = &conn{fd: fd}
-	return g.conns[fd], g.set.Add(fd, unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLET)
+	g.conns[fd] = c
+	return c, g.set.Add(fd, unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLET)
 }
 
 // begin opens the measured window and tells the reader of the output.
@@ -119,15 +178,34 @@ func (g *generator) over(now int64) bool {
 	return g.measure > 0 && now >= g.began+int64(g.measure) || g.count > 0 && g.result.requests >= g.count
 }
 
-// send sends the next request on c, for a request that was due at since.
-func (g *generator) send(c *conn, since int64) error {
-	b := g.requests[g.next]
+// send writes the next request on l, for a request that was due at since. It leaves with the end of the event.
+func (g *generator) send(l *lane, since int64) {
+	l.state, l.since = awaiting, since
+	c := l.conn
+	if len(c.out) == 0 {
+		g.unsent = append(g.unsent, c)
+	}
+	c.out = c.speech.request(c.out, l, &g.requests[g.next])
 	if g.next++; g.next == len(g.requests) {
 		g.next = 0
 	}
-	c.state, c.since = awaiting, since
-	if n, errno := socket.Send(c.fd, b); errno != 0 || n < len(b) {
-		return g.fail(c)
+}
+
+// flush lets all that was written leave: one write for each connection.
+func (g *generator) flush() error {
+	for len(g.unsent) > 0 {
+		c := g.unsent[len(g.unsent)-1]
+		g.unsent = g.unsent[:len(g.unsent)-1]
+		if g.conns[c.wire.fd] != c {
+			continue
+		}
+		_, err := c.stream.Write(c.out)
+		c.out = c.out[:0]
+		if err != nil {
+			if err := g.fail(c); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -138,103 +216,74 @@ func (g *generator) handle(fd int, events uint32) error {
 		return nil
 	}
 	c := g.conns[fd]
-	for {
-		n, errno := socket.Recv(fd, g.buf)
-		if errno == unix.EAGAIN {
+	c.wire.told(events)
+	for g.conns[fd] == c {
+		kept := copy(g.buf, c.in)
+		n, err := c.stream.Read(g.buf[kept:])
+		if err == errWait {
 			return nil
 		}
-		if errno != 0 || n == 0 {
-			return g.fail(c)
-		}
-		if err := g.take(c, g.buf[:n]); err != nil {
-			return g.fail(c)
-		}
-		if n < len(g.buf) && events&socket.Ended == 0 || g.conns[fd] != c {
-			return nil
-		}
-	}
-}
-
-// take gives received bytes to the exchange they belong to.
-func (g *generator) take(c *conn, b []byte) error {
-	if c.state == idle {
-		return errUnasked
-	}
-	if c.state == awaiting {
-		if len(c.head) > 0 {
-			c.head = append(c.head, b...)
-			b = c.head
-		}
-		r, n, err := message.ParseResponse(b)
 		if err != nil {
-			return err
+			return g.fail(c)
 		}
-		if n == 0 {
-			c.head = append(c.head[:0], b...)
-			return nil
+		rest, err := c.speech.take(g.buf[:kept+n])
+		if err != nil || len(rest) == len(g.buf) {
+			return g.fail(c)
 		}
-		c.state, c.need, c.last = readingBody, r.Length, r.Last
-		b = b[n:]
-		c.head = c.head[:0]
-		if r.Status != 200 {
-			g.result.badStatus++
-		}
-		g.result.bytes += int64(n)
-	}
-	if int64(len(b)) > c.need {
-		return errUnasked
-	}
-	c.need -= int64(len(b))
-	g.result.bytes += int64(len(b))
-	if c.need == 0 {
-		return g.answered(c)
+		c.in = append(c.in[:0], rest...)
 	}
 	return nil
 }
 
-// answered counts one exchange and gives the connection its next one.
-func (g *generator) answered(c *conn) error {
+// answered counts one exchange and gives its lane the next one; last says that the connection takes none.
+func (g *generator) answered(l *lane, last bool) error {
 	if g.ended == 0 {
 		g.result.requests++
 	}
-	if c.since >= g.began {
-		g.hist.add(g.clock() - c.since)
+	if l.since >= g.began {
+		g.hist.add(g.clock() - l.since)
 	}
-	c.state = idle
-	if c.last {
-		return g.replace(c)
+	l.state = idle
+	if last {
+		return g.replace(l.conn)
 	}
-	return g.reuse(c)
+	g.reuse(l)
+	return nil
 }
 
-// reuse gives an idle connection the next request, when there is one.
-func (g *generator) reuse(c *conn) error {
+// reuse gives an idle lane the next request, when there is one.
+func (g *generator) reuse(l *lane) {
 	switch {
 	case g.rate == 0 && g.ended == 0:
-		return g.send(c, g.clock())
+		g.send(l, g.clock())
 	case g.late.len() > 0:
-		return g.send(c, g.late.pop())
+		g.send(l, g.late.pop())
+	default:
+		g.idle.push(l)
 	}
-	g.idle.push(c)
-	return nil
 }
 
 // fail counts what was lost with a connection, if anything was, and replaces it.
 func (g *generator) fail(c *conn) error {
-	if c.state != idle {
-		g.result.failed++
-	} else {
-		g.idle.remove(c)
+	for i := range c.lanes {
+		if l := &c.lanes[i]; l.state != idle {
+			g.result.failed++
+		} else {
+			g.idle.remove(l)
+		}
 	}
 	return g.replace(c)
 }
 
 func (g *generator) replace(c *conn) error {
-	g.conns[c.fd] = nil
-	unix.Close(c.fd)
+	g.conns[c.wire.fd] = nil
+	c.wire.Close()
 	fresh, err := g.dial()
 	if err != nil {
 		return err
 	}
-	return g.reuse(fresh)
+	for i := range fresh.lanes {
+		g.reuse(&fresh.lanes[i])
+	}
+	return nil
 }

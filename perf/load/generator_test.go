@@ -106,9 +106,16 @@ func TestLostConnectionsAreCounted(t *testing.T) {
 }
 
 func TestHold(t *testing.T) {
-	var open atomic.Int64
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { open.Add(1) }))
-	s.Start()
+	for _, start := range []func(*httptest.Server){(*httptest.Server).Start, (*httptest.Server).StartTLS} {
+		var open atomic.Int64
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { open.Add(1) }))
+		start(s)
+		t.Run(s.URL[:5], func(t *testing.T) { holdAndClose(t, s, &open) })
+	}
+}
+
+// holdAndClose lets a server close what is held.
+func holdAndClose(t *testing.T, s *httptest.Server, open *atomic.Int64) {
 	defer s.Close()
 	in, release := io.Pipe()
 	out, w := io.Pipe()
@@ -135,7 +142,9 @@ func TestHold(t *testing.T) {
 }
 
 func TestRefusesBadFlags(t *testing.T) {
-	for _, f := range []flags{{url: "http://localhost:1/", conns: 1}, {url: "http://127.0.0.1:1/", conns: 0}, {url: "%", conns: 1}} {
+	for _, f := range []flags{{url: "http://localhost:1/", conns: 1}, {url: "http://127.0.0.1:1/", conns: 0}, {url: "%", conns: 1},
+		{url: "ftp://127.0.0.1:1/", conns: 1}, {url: "http://127.0.0.1:1/", conns: 1, handshakes: full},
+		{url: "https://127.0.0.1:1/", conns: 1, handshakes: "half"}, {url: "https://127.0.0.1:1/", conns: 1, handshakes: full, streams: 2}} {
 		if err := f.run(nil, io.Discard); err == nil {
 			t.Errorf("%+v is taken", f)
 		}

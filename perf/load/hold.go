@@ -1,10 +1,10 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,25 +18,29 @@ const holdTimeout = 10 * time.Second
 
 // hold opens n connections, lets each do one request, tells so, and keeps them idle until in ends. It then tells how
 // many the server had closed meanwhile.
-func hold(server netip.AddrPort, request []byte, n int, in io.Reader, out io.Writer) error {
-	conns := make([]net.Conn, 0, n)
+func hold(p *plan, in io.Reader, out io.Writer) error {
+	conns := make([]net.Conn, 0, p.conns)
 	defer func() {
 		for _, c := range conns {
 			c.Close()
 		}
 	}()
 	buf := make([]byte, 256<<10)
-	for range n {
-		c, err := net.DialTimeout("tcp", server.String(), holdTimeout)
+	for range p.conns {
+		c, err := net.DialTimeout("tcp", p.server.String(), holdTimeout)
 		if err != nil {
 			return fmt.Errorf("after %d connections: %w", len(conns), err)
 		}
 		conns = append(conns, c)
-		if err := exchange(c, request, buf); err != nil {
+		over := c
+		if p.tls != nil {
+			over = tls.Client(c, p.tls)
+		}
+		if err := exchange(over, p.requests[0].text, buf); err != nil {
 			return fmt.Errorf("connection %d: %w", len(conns), err)
 		}
 	}
-	fmt.Fprintln(out, "held", n)
+	fmt.Fprintln(out, "held", len(conns))
 	if _, err := io.Copy(io.Discard, in); err != nil {
 		return err
 	}
@@ -82,7 +86,10 @@ func countClosed(conns []net.Conn, buf []byte) int {
 		gone := false
 		err = raw.Control(func(fd uintptr) {
 			n, errno := socket.Recv(int(fd), buf)
-			gone = n == 0 && errno != unix.EAGAIN
+			for n > 0 { // TLS says that it ends before the socket does
+				n, errno = socket.Recv(int(fd), buf)
+			}
+			gone = errno != unix.EAGAIN
 		})
 		if gone || err != nil {
 			closed++

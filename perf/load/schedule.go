@@ -25,9 +25,7 @@ func (g *generator) run() error {
 // closedLoop keeps every connection busy.
 func (g *generator) closedLoop() error {
 	for range g.idle.len() {
-		if err := g.send(g.idle.pop(), 0); err != nil {
-			return err
-		}
+		g.send(g.idle.pop(), 0)
 	}
 	for {
 		now := g.clock()
@@ -64,9 +62,7 @@ func (g *generator) openLoop() error {
 			return g.lastAnswers(now + int64(g.drain))
 		}
 		for due <= now {
-			if err := g.start(due); err != nil {
-				return err
-			}
+			g.start(due)
 			i++
 			due = int64(float64(i) * gap)
 		}
@@ -77,31 +73,37 @@ func (g *generator) openLoop() error {
 }
 
 // start sends the request that was due, or remembers that it is late.
-func (g *generator) start(due int64) error {
+func (g *generator) start(due int64) {
 	if g.idle.len() == 0 {
 		g.late.push(due)
-		return nil
+		return
 	}
-	return g.send(g.idle.pop(), due)
+	g.send(g.idle.pop(), due)
 }
 
 // lastAnswers waits for what was sent inside the window and counts what never came as failed.
 func (g *generator) lastAnswers(until int64) error {
-	for g.idle.len() < g.plan.conns && g.clock() < until {
+	for g.idle.len() < g.plan.lanes() && g.clock() < until {
 		if err := g.turn(time.Duration(until - g.clock())); err != nil {
 			return err
 		}
 	}
-	lost := g.plan.conns - g.idle.len() + g.late.len()
+	lost := g.plan.lanes() - g.idle.len() + g.late.len()
 	g.result.failed += int64(lost)
 	return nil
 }
 
-// turn waits for events, at most d, and handles them.
+// turn lets what was written leave, waits for events, at most d, and handles them.
 func (g *generator) turn(d time.Duration) error {
+	if err := g.flush(); err != nil {
+		return err
+	}
 	ready, err := g.set.WaitFor(d)
 	for i := range ready {
 		if err := g.handle(int(ready[i].Fd), ready[i].Events); err != nil {
+			return err
+		}
+		if err := g.flush(); err != nil {
 			return err
 		}
 	}
