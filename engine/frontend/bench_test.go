@@ -1,6 +1,7 @@
 package frontend_test
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"testing"
 	"time"
@@ -29,8 +30,14 @@ func (l *benchLoop) Clock() reactor.Instant                { return l.now }
 func (l *benchLoop) Arm(t *reactor.Timer, d time.Duration) { l.wheel.Arm(t, l.now.Add(d)) }
 func (l *benchLoop) Stop(t *reactor.Timer)                 { l.wheel.Stop(t) }
 func (l *benchLoop) Attach(int, reactor.Sink) reactor.Conn { panic("not here") }
-func (l *benchLoop) Defer(f func())                        { l.deferred = append(l.deferred, f) }
-func (l *benchLoop) Post(func()) bool                      { return false }
+func (l *benchLoop) DialTLS(reactor.Addr, *tls.Config, reactor.Sink) reactor.Conn {
+	panic("not here")
+}
+func (l *benchLoop) AcceptTLS(reactor.Conn, *tls.Config, func(reactor.Conn, error) reactor.Sink) reactor.Sink {
+	panic("not here")
+}
+func (l *benchLoop) Defer(f func())   { l.deferred = append(l.deferred, f) }
+func (l *benchLoop) Post(func()) bool { return false }
 
 // Dial keeps the sink: what it was given is the one connection to the server.
 func (l *benchLoop) Dial(_ reactor.Addr, s reactor.Sink) reactor.Conn {
@@ -51,21 +58,22 @@ type benchConn struct {
 	out []byte
 }
 
-func (c *benchConn) In() []byte            { return c.in }
-func (c *benchConn) Consume(n int)         { c.in = c.in[n:] }
-func (c *benchConn) Write(p []byte)        { c.out = append(c.out, p...) }
-func (c *benchConn) Queued() int           { return 0 }
-func (c *benchConn) EOF() bool             { return false }
-func (c *benchConn) Hold(bool)             {}
-func (c *benchConn) Wake()                 {}
-func (c *benchConn) CloseWrite()           {}
-func (c *benchConn) Close(bool)            {}
-func (c *benchConn) Abort()                {}
-func (c *benchConn) Unsent() int           { return 0 }
-func (c *benchConn) Detach() (int, bool)   { return -1, false }
-func (c *benchConn) Peer() netip.AddrPort  { return netip.MustParseAddrPort("127.0.0.1:4000") }
-func (c *benchConn) Local() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:8080") }
-func (c *benchConn) SetSink(reactor.Sink)  {}
+func (c *benchConn) In() []byte                { return c.in }
+func (c *benchConn) Consume(n int)             { c.in = c.in[n:] }
+func (c *benchConn) Write(p []byte)            { c.out = append(c.out, p...) }
+func (c *benchConn) Queued() int               { return 0 }
+func (c *benchConn) EOF() bool                 { return false }
+func (c *benchConn) Hold(bool)                 {}
+func (c *benchConn) Wake()                     {}
+func (c *benchConn) CloseWrite()               {}
+func (c *benchConn) Close(bool)                {}
+func (c *benchConn) Abort()                    {}
+func (c *benchConn) Unsent() int               { return 0 }
+func (c *benchConn) Detach() (int, bool)       { return -1, false }
+func (c *benchConn) Peer() netip.AddrPort      { return netip.MustParseAddrPort("127.0.0.1:4000") }
+func (c *benchConn) Local() netip.AddrPort     { return netip.MustParseAddrPort("127.0.0.1:8080") }
+func (c *benchConn) SetSink(reactor.Sink)      {}
+func (c *benchConn) TLS() *tls.ConnectionState { return nil }
 func (c *benchConn) Writev(bufs [][]byte) {
 	for _, b := range bufs {
 		c.out = append(c.out, b...)

@@ -106,9 +106,8 @@ func (s *socket) keepEarly() {
 	case len(in) == 0:
 		s.input = inputEnding // reading again says so again
 	case s.phase.hears():
-		c := s.loop.chunks.get(len(in))
-		c.end = copy(c.b, in)
-		s.kept, s.in = c, c.b[:c.end]
+		s.in = in
+		s.keep(&s.loop.chunks)
 		s.input = inputReady
 	}
 }

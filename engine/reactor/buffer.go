@@ -95,3 +95,28 @@ func (o *output) drop(p *chunks, n int) {
 
 // clear drops everything.
 func (o *output) clear(p *chunks) { o.drop(p, o.size) }
+
+// received is input that the sink has not consumed. It lies in a buffer all connections of the loop share while the
+// sink is being called, and in memory of its own otherwise.
+type received struct {
+	in   []byte
+	kept *chunk // memory of in; nil when that is the shared buffer
+}
+
+// keep moves what the sink left of the shared buffer to memory of its own.
+func (r *received) keep(p *chunks) {
+	if r.kept == nil && len(r.in) > 0 {
+		c := p.get(len(r.in))
+		c.end = copy(c.b, r.in)
+		r.kept, r.in = c, c.b[:c.end]
+	}
+}
+
+// release drops what is unconsumed. While the sink is being called it may still look at what it consumed, so that
+// memory is left to the collector then.
+func (r *received) release(p *chunks, calling bool) {
+	if r.kept != nil && !calling {
+		p.put(r.kept)
+	}
+	r.in, r.kept = nil, nil
+}

@@ -26,8 +26,16 @@ func (d *departure) expire() {
 	}
 }
 
+// unhear makes the sink hear nothing any more. TLS over the socket ends with it.
+func (s *socket) unhear() {
+	if c, ok := s.sink.(*tlsConn); ok {
+		c.orphan()
+	}
+	s.sink = nil
+}
+
 func (s *socket) Close(linger bool) {
-	s.sink = nil // of one that failed, too: OnClosed may still be due
+	s.unhear() // of one that failed, too: OnClosed may still be due
 	if !s.phase.hears() {
 		return
 	}
@@ -86,7 +94,7 @@ func (s *socket) dropInput() {
 }
 
 func (s *socket) Abort() {
-	s.sink = nil
+	s.unhear()
 	if s.phase == phaseGone {
 		return
 	}

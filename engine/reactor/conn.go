@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"os"
 	"syscall"
@@ -85,6 +86,7 @@ const (
 	markFlush                   // in the list of sockets with gathered output
 	markWake                    // OnData is owed even without new input
 	markBulk                    // sends more at a time than is worth receiving with others
+	markShut                    // CloseWrite was called before a handshake's end
 )
 
 // socket is a Conn of the kernel: TCP or unix, accepted, dialled or attached. Small, since idle connections are many:
@@ -95,9 +97,8 @@ type socket struct {
 	loop *EventLoop
 	sink Sink // nil once it is to hear nothing any more
 
-	in   []byte // unconsumed input: in kept, or in the loop's shared buffer while OnData runs
-	kept *chunk // memory of in outside OnData
-	out  output
+	received
+	out output
 
 	lost int // output that was given up before the kernel had it
 
@@ -264,27 +265,15 @@ func (s *socket) drained() {
 
 // keepInput moves what the sink left of the shared buffer to memory of the connection's own.
 func (s *socket) keepInput() {
-	switch {
-	case len(s.in) == 0:
+	if len(s.in) == 0 {
 		s.releaseInput()
-	case s.kept == nil:
-		c := s.loop.chunks.get(len(s.in))
-		c.end = copy(c.b, s.in)
-		s.kept, s.in = c, c.b[:c.end]
+	} else {
+		s.keep(&s.loop.chunks)
 	}
 }
 
-// releaseInput drops what is unconsumed. While the sink is being called it may still look at what it consumed, so
-// that memory is left to the collector then.
-func (s *socket) releaseInput() {
-	s.in = nil
-	if s.kept != nil {
-		if s.loop.current != s {
-			s.loop.chunks.put(s.kept)
-		}
-		s.kept = nil
-	}
-}
+// releaseInput drops what is unconsumed.
+func (s *socket) releaseInput() { s.release(&s.loop.chunks, s.loop.current == s) }
 
 // visitLater makes the loop call visit later in the turn, or in the next one.
 func (s *socket) visitLater() {
@@ -359,6 +348,9 @@ func (s *socket) Queued() int {
 }
 
 func (s *socket) Unsent() int { return s.out.size + s.lost }
+
+// TLS is nil: a socket's bytes are what the sink sees.
+func (s *socket) TLS() *tls.ConnectionState { return nil }
 
 func (s *socket) Peer() netip.AddrPort { return s.peer }
 

@@ -33,6 +33,7 @@ var (
 type Config struct {
 	Index       int
 	Descriptors *Descriptors              // shared by all loops; nil is no limit
+	Handshakes  *Handshakes               // of TLS, shared by all loops; nil is no limit
 	Plain       bool                      // make every system call by itself, without io_uring
 	Shed        func() bool               // asks the owner to close a connection it can spare; false when there is none. May be nil
 	OnTurn      func(time.Duration)       // told how long each turn took. May be nil
@@ -96,6 +97,8 @@ type EventLoop struct {
 	visitsDue, visitsDone int // visitsDue is -1 until visiting begins; what comes later waits for the next turn
 	flushes               []*socket
 	flushesDone           int
+	seals                 []*tlsConn
+	sealsDone             int
 	hooksDone             int
 	deferred              []deferral
 	deferredDone          int
@@ -104,6 +107,8 @@ type EventLoop struct {
 	input      []byte
 	earlyInput []byte // earlySlots of earlySlot bytes
 	early      []early
+	plain      []byte // opened records; nil until TLS is used
+	record     []byte // content of one record to be sealed; nil until it is needed
 	iov        [maxParts]unix.Iovec
 	message    unix.Msghdr
 	name       unix.RawSockaddrAny

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"time"
 )
@@ -29,6 +30,16 @@ type Loop interface {
 	// Dial begins a connection to a and returns at once; Sink.OnDrained says it is open, OnClosed that it failed.
 	// What is written before that is queued.
 	Dial(a Addr, s Sink) Conn
+	// DialTLS is Dial with TLS over it: OnDrained says that the handshake is done, OnClosed that it failed, with a
+	// *HandshakeError unless the connection was never open. c is not changed while it is used, has a ServerName or
+	// InsecureSkipVerify, and has DynamicRecordSizingDisabled: writes are gathered here.
+	DialTLS(a Addr, c *tls.Config, s Sink) Conn
+	// AcceptTLS begins the handshake of a server on a connection of this loop and returns who is to be raw's sink.
+	// When its outcome is known, done is called on the loop, never inside a call the owner of raw made: with the
+	// established Conn, which replaces raw and will be heard by the sink that done returns, nil when it closed it; or
+	// with a *HandshakeError when raw is being closed, behind an alert. raw.Abort and raw.Close give the handshake
+	// up: done is not called then. c is as with DialTLS, but for the ServerName.
+	AcceptTLS(raw Conn, c *tls.Config, done func(Conn, error) Sink) Sink
 	// Attach makes a connected, non-blocking socket (as Conn.Detach returned it) a connection of this loop.
 	Attach(fd int, s Sink) Conn
 	// Defer runs f after the event being handled, before the next one. f is kept only until it has run.
@@ -54,7 +65,11 @@ func (a Addr) String() string {
 	return a.TCP.String()
 }
 
-// Conn is a socket, or a simulated pipe, owned by one loop, whose goroutine alone may call it.
+// Conn is a socket, TLS over one, or a simulated pipe, owned by one loop, whose goroutine alone may call it.
+//
+// With TLS, In and Writev are of plaintext, Queued counts records, CloseWrite and Close send close_notify, and an end
+// without it makes OnClosed tell ErrTruncated, behind what came before it. Detach is refused. What is closed before its
+// handshake is done sends nothing.
 type Conn interface {
 	// In is what was received and not consumed, contiguous. Inside Sink.OnData it may lie in memory the loop shares;
 	// it is lent until Consume or the return of the call.
@@ -94,6 +109,8 @@ type Conn interface {
 	// Detach gives up the socket without closing it, for Loop.Attach of another loop. Only when In is empty and
 	// nothing is queued; otherwise, or when the socket cannot be moved, ok is false and nothing changes.
 	Detach() (fd int, ok bool)
+	// TLS is what the handshake agreed on, nil for clear text and before the handshake's end. It is not changed.
+	TLS() *tls.ConnectionState
 	// Peer is the address of the other side; the zero value for unix sockets.
 	Peer() netip.AddrPort
 	// Local is the address of this side; the zero value for unix sockets.

@@ -13,7 +13,8 @@ func (l *EventLoop) turn() (worked, stopping bool) {
 	l.postsDone = 0
 	l.visitsDue, l.visitsDone = -1, 0
 	l.hooksDone = 0
-	if l.ready == 0 && len(l.posts) == 0 && len(l.visits) == 0 && len(l.flushes) == 0 && len(l.deferred) == 0 {
+	if l.ready == 0 && len(l.posts) == 0 && len(l.visits) == 0 && len(l.flushes) == 0 && len(l.seals) == 0 &&
+		len(l.deferred) == 0 {
 		return false, stopping
 	}
 	for !l.work() {
@@ -101,11 +102,13 @@ func (l *EventLoop) settle() {
 	l.deferred, l.deferredDone = l.deferred[:0], 0
 }
 
-// flush sends what connections gathered: in one system call for all, or in one each.
+// flush seals and sends what connections gathered: in one system call for all, or in one each.
 func (l *EventLoop) flush() {
+	l.sealAll()
 	if l.ring != nil && len(l.flushes)-l.flushesDone >= ringWorth {
 		l.flushRing()
 		l.settle()
+		l.sealAll()
 	}
 	for l.flushesDone < len(l.flushes) {
 		s := l.flushes[l.flushesDone]
@@ -114,6 +117,7 @@ func (l *EventLoop) flush() {
 		if s != nil {
 			s.flush()
 			l.settle()
+			l.sealAll()
 		}
 	}
 	l.flushes, l.flushesDone = l.flushes[:0], 0

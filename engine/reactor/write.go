@@ -35,6 +35,26 @@ func (s *socket) Writev(bufs [][]byte) {
 	}
 }
 
+// gather takes output for the end of the turn, however much it is.
+func (s *socket) gather(p []byte) {
+	switch {
+	case s.phase != phaseOpen || s.fault != 0:
+		s.lost += len(p)
+		return
+	case s.output == outputReady:
+		s.flushLater()
+	}
+	s.out.append(&s.loop.chunks, p)
+}
+
+// push sends what was gathered, unless that is little and may wait for the end of the turn.
+func (s *socket) push() {
+	if s.output == outputReady && s.out.size >= gatherLimit {
+		s.send(nil)
+	}
+	s.raise()
+}
+
 func size(bufs [][]byte) (n int) {
 	for _, b := range bufs {
 		n += len(b)

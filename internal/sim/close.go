@@ -24,7 +24,7 @@ func (c *conn) Close(linger bool) {
 	if linger && c.ended == inputOpen {
 		c.phase = phaseLeavingLinger
 	}
-	if c.output == outputOpening && len(c.out) == 0 {
+	if c.output == outputOpening && (len(c.out) == 0 || c.tls != tlsNone) {
 		c.drop()
 		return
 	}
@@ -98,6 +98,9 @@ func (c *conn) drop() {
 func (c *conn) fail(err error) {
 	if c.phase == phaseGone {
 		return
+	}
+	if c.tls == tlsHandshaking {
+		err = handshakeError(reactor.HandshakeClosed, err)
 	}
 	sink := c.sink
 	c.drop()

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"slices"
 
@@ -52,7 +53,11 @@ type conn struct {
 	lost  int    // output that was given up before the kernel had it
 	holds int
 
+	config *tls.Config          // of TLS; nil for clear text
+	state  *tls.ConnectionState // nil unless established
+
 	phase  phase
+	tls    tlsState
 	ended  inputState // whether the sink may know of the peer's end
 	output outputState
 	level  level
@@ -121,7 +126,8 @@ func (c *conn) SetSink(s reactor.Sink) {
 }
 
 func (c *conn) Detach() (fd int, ok bool) {
-	if c.phase != phaseOpen || c.output != outputReady || len(c.out) > 0 || len(c.in) > 0 || c.EOF() {
+	if c.phase != phaseOpen || c.tls != tlsNone || c.output != outputReady || len(c.out) > 0 || len(c.in) > 0 ||
+		c.EOF() {
 		return -1, false
 	}
 	k := c.socket

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"container/heap"
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -13,6 +14,9 @@ import (
 type Loop struct {
 	// Net is how connections behave. A test may change it at any time; it holds for what is sent from then on.
 	Net Net
+	// Handshake decides on the outcome of handshakes, on both sides alike, by the configuration each was given. nil
+	// lets them succeed, with the first of NextProtos and the ServerName.
+	Handshake func(c *tls.Config) (tls.ConnectionState, error)
 
 	seed  uint64
 	rnd   *rand.Rand

@@ -107,8 +107,27 @@ func (c *conn) unblock() {
 	c.sent()
 }
 
-// opened says that a dialled connection is open. What was written before leaves at the end of the turn.
+// opened says that the socket of a dialled connection is open.
 func (c *conn) opened() {
+	if c.tls == tlsNone {
+		c.announce()
+		return
+	}
+	c.tls = tlsHandshaking
+	c.loop.schedule(c.loop.now.Add(c.loop.delay()), func() {
+		if c.phase == phaseGone {
+			return
+		}
+		if err := c.shake(); err != nil {
+			c.fail(err)
+			return
+		}
+		c.announce()
+	})
+}
+
+// announce says that a dialled connection is open. What was written before leaves at the end of the turn.
+func (c *conn) announce() {
 	c.output, c.level = outputReady, levelLow
 	if len(c.out) > 0 {
 		c.flushLater()
