@@ -21,7 +21,6 @@ type benchLoop struct {
 	now      reactor.Instant
 	deferred []func()
 	dialled  *benchConn
-	server   reactor.Sink
 }
 
 func (l *benchLoop) Index() int                            { return 0 }
@@ -39,9 +38,9 @@ func (l *benchLoop) AcceptTLS(reactor.Conn, *tls.Config, func(reactor.Conn, erro
 func (l *benchLoop) Defer(f func())   { l.deferred = append(l.deferred, f) }
 func (l *benchLoop) Post(func()) bool { return false }
 
-// Dial keeps the sink: what it was given is the one connection to the server.
+// Dial gives the one connection to the server.
 func (l *benchLoop) Dial(_ reactor.Addr, s reactor.Sink) reactor.Conn {
-	l.server = s
+	l.dialled.sink = s
 	return l.dialled
 }
 
@@ -54,8 +53,9 @@ func (l *benchLoop) settle() {
 
 // benchConn receives what it is fed and forgets what it is given.
 type benchConn struct {
-	in  []byte
-	out []byte
+	in   []byte
+	out  []byte
+	sink reactor.Sink // of the connection to the server
 }
 
 func (c *benchConn) In() []byte                { return c.in }
@@ -72,7 +72,7 @@ func (c *benchConn) Unsent() int               { return 0 }
 func (c *benchConn) Detach() (int, bool)       { return -1, false }
 func (c *benchConn) Peer() netip.AddrPort      { return netip.MustParseAddrPort("127.0.0.1:4000") }
 func (c *benchConn) Local() netip.AddrPort     { return netip.MustParseAddrPort("127.0.0.1:8080") }
-func (c *benchConn) SetSink(reactor.Sink)      {}
+func (c *benchConn) SetSink(s reactor.Sink)    { c.sink = s }
 func (c *benchConn) TLS() *tls.ConnectionState { return nil }
 func (c *benchConn) Writev(bufs [][]byte) {
 	for _, b := range bufs {
@@ -137,11 +137,11 @@ func BenchmarkRequest(b *testing.B) {
 				l.settle()
 				if !open {
 					open = true
-					l.server.OnDrained()
+					l.dialled.sink.OnDrained()
 					l.settle()
 				}
 				l.dialled.in = response
-				l.server.OnData()
+				l.dialled.sink.OnData()
 				l.settle()
 				if len(client.out) < 128 || len(l.dialled.out) < len(request) {
 					b.Fatalf("client got %q, server got %q", client.out, l.dialled.out)
