@@ -47,6 +47,9 @@ type Options struct {
 	Loops       int  // of ours; 0 is 1
 	Connections int  // clients that must fit; 0 is 1000
 	PoolIdle    int  // seconds that ours keeps an idle connection to the backend; 0 is 600
+	TLS         bool // listen with TLS, too, for HTTP/1.1 and HTTP/2
+	Pipeline    bool // ours: requests of many clients share few connections to the backend
+	H2C         bool // HTTP/2 to the backend; nginx knows none
 }
 
 // Bed is where proxies are started.
@@ -61,6 +64,7 @@ type Peer struct {
 	*process.Process
 	Name    Name
 	Address string
+	Secure  string // address with TLS; Options.TLS only
 	Metrics string // address of /metrics; ours only
 	logFile string
 	out     *os.File
@@ -69,9 +73,10 @@ type Peer struct {
 // settings is what the templates see.
 type settings struct {
 	Options
-	Dir, Address, Metrics, LogFile string
-	Descriptors                    int
-	Root                           bool
+	Dir, Address, Secure, Metrics, LogFile string
+	Certificate                            string // file of certificate and key
+	Descriptors                            int
+	Root                                   bool
 }
 
 // Start starts one proxy and waits until it accepts connections.
@@ -84,7 +89,7 @@ func (b *Bed) Start(ctx context.Context, name Name, o Options) (*Peer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	p := &Peer{Name: name, Address: s.Address, Metrics: s.Metrics, logFile: s.LogFile}
+	p := &Peer{Name: name, Address: s.Address, Secure: s.Secure, Metrics: s.Metrics, logFile: s.LogFile}
 	spec := process.Spec{Path: path, Args: args, CPU: o.CPU, Log: filepath.Join(s.Dir, "stderr")}
 	if name == HAProxy && o.Log != LogNone {
 		// It cannot open a file itself; with its standard output it writes lines the same way.
@@ -150,9 +155,18 @@ func (b *Bed) settings(name Name, o Options) (s settings, err error) {
 	if s.Address, err = process.FreeAddress(); err != nil {
 		return s, err
 	}
-	s.Metrics, err = process.FreeAddress()
+	if s.Metrics, err = process.FreeAddress(); err != nil {
+		return s, err
+	}
 	s.LogFile = filepath.Join(b.LogDir, filepath.Base(s.Dir)+".log")
-	return s, err
+	if !o.TLS {
+		return s, nil
+	}
+	if s.Secure, err = process.FreeAddress(); err != nil {
+		return s, err
+	}
+	s.Certificate = filepath.Join(s.Dir, "server.pem")
+	return s, writeCertificate(s.Certificate)
 }
 
 // program is the path of a proxy and the template of its configuration, if it has one.

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -73,6 +74,41 @@ func TestPeers(t *testing.T) {
 	}
 }
 
+// TestSecure looks at the peers that are installed over TLS: both versions, the cipher that all are compared with, and what
+// the backend is told.
+func TestSecure(t *testing.T) {
+	dir := t.TempDir()
+	b := &Bed{Binaries: dir, Dir: dir, LogDir: dir}
+	for _, name := range []Name{Nginx, HAProxy} {
+		t.Run(string(name), func(t *testing.T) {
+			if err := b.Missing(name); err != nil {
+				t.Skip(err)
+			}
+			address, seen := backend(t)
+			p, err := b.Start(t.Context(), name, Options{Backends: []string{address}, CPU: process.AnyCPU, Log: LogNone, TLS: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Stop()
+			for _, major := range []int{1, 2} {
+				c := http.Client{Transport: &http.Transport{ForceAttemptHTTP2: major == 2, DisableKeepAlives: true,
+					TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}}}
+				a, err := c.Get("https://" + p.Secure)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a.Body.Close()
+				if a.ProtoMajor != major || a.TLS.CipherSuite != tls.TLS_AES_128_GCM_SHA256 {
+					t.Errorf("HTTP/%d: %s over %s", major, a.Proto, tls.CipherSuiteName(a.TLS.CipherSuite))
+				}
+				if h := <-seen; h.Get("X-Forwarded-Proto") != "https" {
+					t.Errorf("HTTP/%d: the backend saw %v", major, h)
+				}
+			}
+		})
+	}
+}
+
 // twice does two requests on one connection.
 func twice(t *testing.T, address string) {
 	t.Helper()
@@ -100,7 +136,8 @@ func TestOurs(t *testing.T) {
 	b := &Bed{Binaries: dir, Dir: dir, LogDir: dir}
 	for _, log := range []Log{LogNone, LogOn} {
 		guarded := log == LogOn
-		s, err := b.settings(Ours, Options{Backends: []string{"127.0.0.1:1", "127.0.0.1:2"}, Log: log, Loops: 2, Guarded: guarded})
+		s, err := b.settings(Ours, Options{Backends: []string{"127.0.0.1:1", "127.0.0.1:2"}, Log: log, Loops: 2, Guarded: guarded,
+			TLS: guarded, H2C: guarded, Pipeline: !guarded})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,8 +150,13 @@ func TestOurs(t *testing.T) {
 			t.Fatal(err)
 		}
 		var c struct {
-			Entrypoints map[string]struct{ Address string }
-			Services    map[string]struct{ Servers []struct{ URL string } }
+			Entrypoints map[string]struct {
+				Address string
+			}
+			Services map[string]struct {
+				Servers []struct{ URL string }
+				Pool    struct{ Multiplex string }
+			}
 			Routers     map[string]struct{ Middlewares []string }
 			Middlewares map[string]any
 			Metrics     struct{ Address string }
@@ -123,7 +165,14 @@ func TestOurs(t *testing.T) {
 		if err := yaml.Unmarshal(text, &c); err != nil {
 			t.Fatal(err)
 		}
-		if c.Entrypoints["web"].Address != s.Address || c.Services["backend"].Servers[0].URL != "http://127.0.0.1:1" ||
+		server, multiplex := "http://127.0.0.1:1", "pipeline"
+		if guarded {
+			server, multiplex = "h2c://127.0.0.1:1", ""
+		}
+		if c.Entrypoints["secure"].Address != s.Secure || (s.Secure != "") != guarded || c.Services["backend"].Pool.Multiplex != multiplex {
+			t.Errorf("log %s: %s", log, text)
+		}
+		if c.Entrypoints["web"].Address != s.Address || c.Services["backend"].Servers[0].URL != server ||
 			len(c.Services["backend"].Servers) != 2 || len(c.Middlewares) != len(c.Routers["all"].Middlewares) ||
 			(len(c.Middlewares) > 0) != guarded || c.Metrics.Address != s.Metrics || (c.AccessLog.File != "") != (log == LogOn) {
 			t.Errorf("log %s: %s", log, text)
