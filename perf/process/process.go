@@ -32,6 +32,7 @@ type Spec struct {
 	Path   string
 	Args   []string
 	CPU    int       // core the process is tied to, or AnyCPU
+	Idle   bool      // it runs when nothing else wants its core (SCHED_IDLE)
 	Stdin  io.Reader // nil is empty
 	Stdout io.Writer // nil is dropped
 	Log    string    // file for standard error; its end is part of errors
@@ -51,6 +52,9 @@ func Start(ctx context.Context, s Spec) (*Process, error) {
 	path, args := s.Path, s.Args
 	if s.CPU != AnyCPU {
 		path, args = "taskset", append([]string{"-c", strconv.Itoa(s.CPU), s.Path}, s.Args...)
+	}
+	if s.Idle {
+		path, args = "chrt", append([]string{"--idle", "0", path}, args...)
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Stdin, cmd.Stdout = s.Stdin, s.Stdout

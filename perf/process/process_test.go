@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -110,5 +111,24 @@ func TestCapped(t *testing.T) {
 	}
 	if many, err := Capped(1 << 40); err != nil || uint64(many) > r.Max {
 		t.Errorf("capped to %d over %d, %v", many, r.Max, err)
+	}
+}
+
+// TestIdle lets the program ask the kernel how it is scheduled and where.
+func TestIdle(t *testing.T) {
+	if _, err := exec.LookPath("chrt"); err != nil {
+		t.Skip(err)
+	}
+	var out strings.Builder
+	p, err := Start(t.Context(), Spec{Path: "sh", Args: []string{"-c", "chrt -p $$; taskset -cp $$"}, CPU: 0, Idle: true, Stdout: &out,
+		Log: filepath.Join(t.TempDir(), "log")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := out.String(); !strings.Contains(s, "SCHED_IDLE") || !strings.Contains(s, "list: 0\n") {
+		t.Errorf("it says %q", s)
 	}
 }

@@ -61,6 +61,14 @@ func All() []Scenario {
 		{Name: "body-1m", Title: "1 MB bodies over 16 connections", run: body("/1m", 16)},
 		{Name: "memory", Title: "memory without traffic and for each idle client", run: memory},
 		{Name: "loops-2", Title: "CPU per request of one loop and of two", run: loops},
+		{Name: "https-h1-128", Title: "128 bytes of HTTP/1.1 over TLS 1.3, 64 keep-alive connections", run: https},
+		{Name: "h2-128", Title: "128 bytes of HTTP/2 over TLS 1.3, 10 streams on each of 16 connections", run: http2},
+		{Name: "handshakes-full", Title: "TLS 1.3 handshakes without a ticket", run: handshakes("full", 0.9)},
+		{Name: "handshakes-resumed", Title: "TLS 1.3 handshakes with a ticket", run: handshakes("resumed", 1)},
+		{Name: "latency-handshakes", Title: "latency in clear text beside handshakes", run: besideHandshakes},
+		{Name: "memory-tls", Title: "memory for each idle client over TLS", run: memoryTLS},
+		{Name: "h1-pipeline-128", Title: "128 bytes, requests of many clients on few connections of HTTP/1.1 to the backend", run: pipelined},
+		{Name: "h2c-upstream-128", Title: "128 bytes, HTTP/2 to the backend", run: h2cUpstream},
 		{Name: "gc", Title: "garbage collections of ours", run: collections},
 	}
 }
@@ -109,6 +117,22 @@ type demand struct {
 	window   time.Duration
 	requests int64 // instead of window
 	cpu      int
+	// tls is how the proxy is spoken to: its address with TLS is used.
+	tls        bool
+	streams    int    // of HTTP/2 on each connection; 0 is HTTP/1.1
+	handshakes string // "full" or "resumed": a connection for each request; empty: they are kept
+	yields     bool   // to everything else on its core
+}
+
+// args are the load generator's for it.
+func (d *demand) args() []string {
+	scheme := "http"
+	if d.tls {
+		scheme = "https"
+	}
+	return []string{"-url", scheme + "://" + d.address + d.paths, "-conns", strconv.Itoa(d.conns),
+		"-seconds", fmt.Sprint(d.window.Seconds()), "-rate", fmt.Sprint(d.rate), "-requests", fmt.Sprint(d.requests),
+		"-streams", strconv.Itoa(d.streams), "-handshakes", d.handshakes}
 }
 
 // answer is what the load generator reports of its measured window; times in microseconds.
@@ -136,10 +160,8 @@ func (b *Bed) load(ctx context.Context, d demand, mark func() error) (a answer, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit+grace)
 	defer cancel()
-	args := []string{"-url", "http://" + d.address + d.paths, "-conns", strconv.Itoa(d.conns),
-		"-seconds", fmt.Sprint(d.window.Seconds()), "-rate", fmt.Sprint(d.rate), "-requests", fmt.Sprint(d.requests)}
 	r, w := io.Pipe()
-	p, err := process.Start(ctx, process.Spec{Path: b.binary("load"), Args: args, CPU: d.cpu, Stdout: w,
+	p, err := process.Start(ctx, process.Spec{Path: b.binary("load"), Args: d.args(), CPU: d.cpu, Idle: d.yields, Stdout: w,
 		Log: filepath.Join(b.Peers.Dir, "load.stderr")})
 	if err != nil {
 		return a, err
@@ -178,6 +200,9 @@ func (s sample) perRequest() (all, user, system float64) {
 // measure runs one load through a proxy and reads its CPU at both ends of the window.
 func (b *Bed) measure(ctx context.Context, p *peers.Peer, d demand) (sample, error) {
 	d.address = p.Address
+	if d.tls {
+		d.address = p.Secure
+	}
 	var at [2]process.Usage
 	i := 0
 	a, err := b.load(ctx, d, func() (err error) {

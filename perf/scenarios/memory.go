@@ -22,22 +22,58 @@ const idleClients = 10000
 // memoryTimeout bounds one proxy's turn.
 const memoryTimeout = 2 * time.Minute
 
-// memory measures each proxy alone and freshly started: what it holds without traffic, and what it holds more when many
-// clients have done one request each and stay connected.
+// idleTLSClients are fewer, since each costs a handshake.
+const idleTLSClients = 2500
+
+// memory measures clients in clear text.
 func memory(ctx context.Context, b *Bed, x *report.Result) error {
-	limit, err := process.Capped(idleClients + 500)
+	subjects := b.present(x, pinned(peers.Nginx, peers.LogNone), pinned(peers.HAProxy, peers.LogNone),
+		pinned(peers.Ours, peers.LogNone))
+	if err := b.footprints(ctx, x, subjects, idleClients); err != nil {
+		return err
+	}
+	rss, have := median(x, string(peers.Ours), "rss")
+	x.Bars = append(x.Bars, bar("ours holds less than 40 MB without traffic", fmt.Sprintf("%.1f MB", rss), have, rss < 40))
+	idle(x, 1500)
+	return nil
+}
+
+// memoryTLS measures clients over TLS.
+func memoryTLS(ctx context.Context, b *Bed, x *report.Result) error {
+	x.Notes = append(x.Notes, sameTLS)
+	subjects := b.present(x, secured(peers.Nginx), secured(peers.HAProxy), secured(peers.Ours))
+	if err := b.footprints(ctx, x, subjects, idleTLSClients); err != nil {
+		return err
+	}
+	idle(x, mostPerTLSClient)
+	return nil
+}
+
+// mostPerTLSClient is what an idle client over TLS may cost ours, in bytes: the standard library's connection with its
+// two ciphers is most of it.
+const mostPerTLSClient = 16000
+
+// idle adds the bar of what an idle client costs.
+func idle(x *report.Result, most float64) {
+	client, have := median(x, string(peers.Ours), "client")
+	x.Bars = append(x.Bars, bar(fmt.Sprintf("an idle client costs ours at most %.0f bytes", most), fmt.Sprintf("%.0f bytes", client),
+		have, client <= most))
+}
+
+// footprints measures each proxy alone and freshly started: what it holds without traffic, and what it holds more when
+// many clients have done one request each and stay connected.
+func (b *Bed) footprints(ctx context.Context, x *report.Result, subjects []subject, clients int) error {
+	limit, err := process.Capped(clients + 500)
 	if err != nil {
 		return err
 	}
-	clients := min(idleClients, limit-500)
+	clients = min(clients, limit-500)
 	x.Method = fmt.Sprintf("%d fresh starts of each, %d idle clients", b.Rounds, clients)
 	x.Columns = []report.Column{{Key: "rss", Label: "MB without traffic (RSS)", Digits: 1},
 		{Key: "pss", Label: "shared pages divided (PSS)", Digits: 1}, {Key: "client", Label: "bytes per idle client (PSS)", Digits: 0}}
 	x.Charted = "client"
 	x.Notes = append(x.Notes, "Memory of the process; the kernel's socket memory is not in it. Each client did one request "+
 		"before it fell idle.")
-	subjects := b.present(x, pinned(peers.Nginx, peers.LogNone), pinned(peers.HAProxy, peers.LogNone),
-		pinned(peers.Ours, peers.LogNone))
 	found := map[string]map[string][]float64{}
 	for range b.Rounds {
 		for _, s := range subjects {
@@ -59,11 +95,11 @@ func memory(ctx context.Context, b *Bed, x *report.Result) error {
 			}
 		}
 	}
-	memoryTable(x, subjects, found)
+	footprintTable(x, subjects, found)
 	return nil
 }
 
-func memoryTable(x *report.Result, subjects []subject, found map[string]map[string][]float64) {
+func footprintTable(x *report.Result, subjects []subject, found map[string]map[string][]float64) {
 	for _, s := range subjects {
 		row := report.Row{Subject: s.label, Values: map[string]report.Summary{}}
 		for key, all := range found[s.label] {
@@ -71,10 +107,6 @@ func memoryTable(x *report.Result, subjects []subject, found map[string]map[stri
 		}
 		x.Rows = append(x.Rows, row)
 	}
-	rss, have := median(x, string(peers.Ours), "rss")
-	x.Bars = append(x.Bars, bar("ours holds less than 40 MB without traffic", fmt.Sprintf("%.1f MB", rss), have, rss < 40))
-	client, have := median(x, string(peers.Ours), "client")
-	x.Bars = append(x.Bars, bar("an idle client costs ours at most 1500 bytes", fmt.Sprintf("%.0f bytes", client), have, client <= 1500))
 }
 
 // footprint is the figures of one fresh start.
@@ -92,7 +124,11 @@ func (b *Bed) footprint(ctx context.Context, s subject, clients int) (map[string
 		return nil, err
 	}
 	var after process.Memory
-	err = b.hold(ctx, p.Address, clients, func() (err error) {
+	url := "http://" + p.Address
+	if s.options.TLS {
+		url = "https://" + p.Secure
+	}
+	err = b.hold(ctx, url, clients, func() (err error) {
 		after, err = p.Memory()
 		return err
 	})
@@ -104,14 +140,14 @@ func (b *Bed) footprint(ctx context.Context, s subject, clients int) (map[string
 		"client": float64(after.PSS-before.PSS) / float64(clients)}, nil
 }
 
-// hold keeps idle clients connected while f runs. A client that was closed meanwhile is an error.
-func (b *Bed) hold(ctx context.Context, address string, clients int, f func() error) error {
+// hold keeps idle clients of a server connected while f runs. A client that was closed meanwhile is an error.
+func (b *Bed) hold(ctx context.Context, url string, clients int, f func() error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	fromUs, toUs := io.Pipe()
 	out, in := io.Pipe()
 	p, err := process.Start(ctx, process.Spec{Path: b.binary("load"), CPU: otherCPU, Stdin: fromUs, Stdout: in,
-		Args: []string{"-url", "http://" + address + "/128", "-conns", strconv.Itoa(clients), "-hold"},
+		Args: []string{"-url", url + "/128", "-conns", strconv.Itoa(clients), "-hold"},
 		Log:  filepath.Join(b.Peers.Dir, "hold.stderr")})
 	if err != nil {
 		return err

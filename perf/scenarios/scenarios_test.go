@@ -42,7 +42,7 @@ func TestFaster(t *testing.T) {
 		{"without peers", map[string]float64{"relay": 12, "ours": 13}, report.Unmeasured, ""},
 	} {
 		x := rows("cpu", c.figures)
-		faster(x, 1.10)
+		faster(x, "ours", 1.10)
 		if len(x.Bars) != 1 || x.Bars[0].Verdict != c.want || x.Bars[0].Found != c.found {
 			t.Errorf("%s: %+v", c.name, x.Bars)
 		}
@@ -62,6 +62,35 @@ func TestWhole(t *testing.T) {
 	}
 	if len(x.Notes) != 1 || !strings.HasPrefix(x.Notes[0], "nginx: 0 failed, 4 ") {
 		t.Errorf("notes %q", x.Notes)
+	}
+}
+
+func TestBesideBars(t *testing.T) {
+	for _, c := range []struct {
+		p99, shaken float64
+		want        []report.Verdict
+	}{
+		{399, 480, []report.Verdict{report.Pass, report.Pass}},
+		{401, 480, []report.Verdict{report.Fail, report.Pass}},
+		{200, 100, []report.Verdict{report.Pass, report.Fail}},
+	} {
+		x := &report.Result{}
+		besideTable(x, []subject{{label: "ours", name: peers.Ours}}, map[string][]sample{
+			"ours quiet": {{answer: answer{P99: 200}}}, "ours beside": {{answer: answer{P99: c.p99}}},
+		}, map[string][]float64{"ours beside": {c.shaken}})
+		// The first two are that every request was answered.
+		if len(x.Bars) != 4 || x.Bars[2].Verdict != c.want[0] || x.Bars[3].Verdict != c.want[1] {
+			t.Errorf("p99 %.0f us beside %.0f handshakes/s: %+v", c.p99, c.shaken, x.Bars)
+		}
+	}
+}
+
+// TestArgs holds that a demand reaches the load generator.
+func TestArgs(t *testing.T) {
+	d := demand{address: "127.0.0.1:1", paths: "/1", conns: 2, tls: true, streams: 3, handshakes: "full"}
+	if got := strings.Join(d.args(), " "); !strings.Contains(got, "-url https://127.0.0.1:1/1 -conns 2 ") ||
+		!strings.HasSuffix(got, " -streams 3 -handshakes full") {
+		t.Errorf("arguments %q", got)
 	}
 }
 
@@ -119,7 +148,7 @@ func TestBed(t *testing.T) {
 	}
 	held := false
 	err = b.withBackends(ctx, process.AnyCPU, 1, func(b *Bed) error {
-		return b.hold(ctx, b.backends[0], 50, func() error { held = true; return nil })
+		return b.hold(ctx, "http://"+b.backends[0], 50, func() error { held = true; return nil })
 	})
 	if err != nil || !held {
 		t.Errorf("hold: %v", err)
