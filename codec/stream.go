@@ -76,6 +76,7 @@ const (
 	KindBreaker        // a circuit breaker is open
 	KindStatus         // the status of a response was to be asked for again, and could not
 	KindOverload       // the proxy is short of memory
+	KindTLS            // a TLS handshake failed, or what the peer showed in it is not trusted
 	kindCount
 )
 
@@ -84,7 +85,7 @@ const Kinds = int(kindCount)
 
 func (k Kind) String() string {
 	return [...]string{"none", "syntax", "too_large", "timeout", "closed", "refused", "resolve", "no_target", "queue",
-		"cancelled", "panic", "breaker_open", "status", "overload"}[k]
+		"cancelled", "panic", "breaker_open", "status", "overload", "tls"}[k]
 }
 
 // Retry tells what may follow a failed attempt.

@@ -34,9 +34,10 @@ type Attempt struct {
 	// Owned by the loop:
 	service  *Service
 	receiver codec.Receiver
-	pool     *pool   // nil when no server was found
-	awaits   awaited // in AttemptOpening
-	conn     carrier // from AttemptReady on
+	pool     *pool     // nil when no server was found
+	awaits   awaited   // in AttemptOpening
+	conn     carrier   // from AttemptReady on
+	h2       *h2stream // memory for such a carrier; nil until the first
 	err      *codec.Error
 	timer    reactor.Timer
 	next     *Attempt // in a line

@@ -28,6 +28,8 @@ var (
 		Cause: errText("the server cannot be connected to")}
 	errNoSocket = &codec.Error{Side: codec.Internal, Kind: codec.KindQueue, Retry: codec.RetrySafe, Status: 503,
 		Cause: errText("no descriptor or port is left for a connection to the server")}
+	errShakesShed = &codec.Error{Side: codec.Internal, Kind: codec.KindQueue, Retry: codec.RetrySafe, Status: 503,
+		Cause: errText("too many TLS handshakes with servers wait to be computed")}
 	errServerLeft = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetrySafe, Status: 503,
 		Cause: errText("the server left the service")}
 	errUnsent = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetrySafe, Status: 502,
@@ -48,6 +50,10 @@ var (
 		Cause: errText("the server stopped sending inside a response")}
 	errInterim = &codec.Error{Side: codec.Upstream, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
 		Cause: errText("the server sent too many interim responses")}
+	errSilent = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryUnanswered, Status: 504,
+		Cause: errText("the server gave no sign of life")}
+	errNoTunnel = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetrySafe, Status: 502,
+		Cause: errText("the server speaks HTTP/2 and lets no other protocol through (RFC 8441)")}
 	errUnsendable = &codec.Error{Side: codec.Internal, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
 		Cause: errText("the request head cannot be sent as HTTP/1.1")}
 )

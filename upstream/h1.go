@@ -17,22 +17,6 @@ const (
 
 func (s connState) String() string { return [...]string{"idle", "busy", "closed"}[s] }
 
-// part is how much of a message has passed.
-type part uint8
-
-const (
-	partHead    part = iota // the head has not passed
-	partAwaited             // a request's head has, its content waits for a 100 (Continue)
-	partContent             // the head has, some content may have
-	partTunnel              // the server switched protocols; this direction has not ended
-	partWhole               // all has
-)
-
-func (p part) String() string { return [...]string{"head", "awaited", "content", "tunnel", "whole"}[p] }
-
-// maxInterim bounds the interim responses to one request.
-const maxInterim = 64
-
 // h1conn is an HTTP/1.1 connection to a server: the Sink of its socket and the Stream of the request it carries.
 // It belongs to its loop. One request at a time.
 type h1conn struct {
@@ -43,18 +27,15 @@ type h1conn struct {
 	// Owned by the loop:
 	attempt *Attempt // whose request it carries; nil when nobody listens
 	state   connState
-	send    part
-	recv    part
+	progress
 	method  codec.Method // of the request it carries
 	framing codec.Framing
 	keep    codec.ConnOption // none when the connection may be used again; OptUpgrade: the request offers a protocol
 	offer   *offer           // with OptUpgrade
-	interim uint8
-	served  uint32 // requests finished before the present one
-	wrote   int    // bytes of the present request that were given to the connection
+	served  uint32           // requests finished before the present one
+	wrote   int              // bytes of the present request that were given to the connection
 	since   reactor.Instant
 	body    h1.Body // of the response
-	holds   int     // times the receiver holds the response
 }
 
 // carry gives an attempt the connection.
@@ -176,14 +157,10 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 		if h.Status == 101 {
 			return c.switched(a, h, n)
 		}
-		if c.interim++; c.interim > maxInterim {
+		if !c.notFinal(a, h.Status) {
 			c.broken(a, errInterim)
 			return false
 		}
-		if h.Status == 100 && c.send == partAwaited {
-			c.send = partContent
-		}
-		a.awaitHead()
 		a.receiver.Head(h, false)
 		c.consume(n)
 		return true
@@ -333,21 +310,10 @@ func (c *h1conn) abort() {
 	}
 }
 
-// expired runs when the server was silent for too long. It is not to blame while the client is the one who is slow:
-// then the time begins anew.
+// expired runs when the server was silent for too long.
 func (c *h1conn) expired() {
-	a := c.attempt
-	switch {
-	case c.recv == partHead && c.send == partContent && c.conn.Queued() == 0:
-		a.awaitHead()
-	case c.recv == partHead && a.answered == 0:
-		c.broken(a, errHeadTimeout)
-	case c.recv == partHead:
-		c.broken(a, errHeadStalled)
-	case c.holds > 0:
-		a.arm(a.service.Options().ResponseIdle)
-	default:
-		c.broken(a, errIdleTimeout)
+	if e := c.overdue(c.attempt, c.conn.Queued()); e != nil {
+		c.broken(c.attempt, e)
 	}
 }
 
@@ -380,14 +346,7 @@ func (c *h1conn) Head(h *codec.Head, end bool) {
 	c.conn.Write(p.out)
 	c.wrote = len(p.out)
 	a.sent = p.loop.Clock()
-	switch {
-	case end:
-		c.send = partWhole
-	case h.Get(codec.FieldExpect) != nil:
-		c.send = partAwaited
-	default:
-		c.send = partContent
-	}
+	c.headSent(h, end)
 }
 
 // Data is the Stream's: it sends request content.
@@ -408,10 +367,7 @@ func (c *h1conn) Data(b []byte, end bool) {
 			c.wrote += len(part)
 		}
 	}
-	c.send = partContent
-	if end {
-		c.send = partWhole
-	}
+	c.contentSent(end)
 }
 
 // Trailers is the Stream's: it ends the request with a trailer section.

@@ -9,7 +9,14 @@ import "golang.org/x/sys/unix"
 // counted before it looks for who waits, so that one of them sees the other. News of room go on from loop to loop until
 // somebody takes it or nobody waits.
 
-func (q *pool) idleElsewhere() int { return int(q.target.Idle() - q.counts.Idle.Load()) }
+// idleElsewhere is how many idle connections other loops have that they can give away.
+func (q *pool) idleElsewhere() int {
+	n := -q.counts.Idle.Load()
+	for i := range q.pools.group.pools {
+		n += q.target.Counts(i).Idle.Load()
+	}
+	return int(n)
+}
 
 // ask asks the loop with the most idle connections for one. It reports whether an answer will come.
 func (q *pool) ask() bool {
@@ -74,18 +81,25 @@ func (q *pool) turnElsewhere() *Pools {
 	return q.waitingElsewhere()
 }
 
-// yield gives an open connection away although requests wait here, when it is another loop's turn.
+// yield gives an open connection away although requests wait here, when it is another loop's turn. Of one that cannot be
+// moved, since its TLS session belongs to the loop, it gives the place.
 func (q *pool) yield(c *h1conn) bool {
 	other := q.turnElsewhere()
 	if other == nil {
 		return false
 	}
-	fd, ok := c.conn.Detach()
-	if ok {
+	if fd, ok := c.conn.Detach(); ok {
 		c.state = connClosed
 		other.post(q, fd)
+		return true
 	}
-	return ok
+	if c.conn.TLS() == nil || !other.loop.Post(func() { other.receivePlace(q) }) {
+		return false
+	}
+	c.state = connClosed
+	c.conn.Close(false)
+	q.meter.Closed()
+	return true
 }
 
 // yieldPlace gives the place of a closed connection away, as yield does. It stays reserved on its way, so that no

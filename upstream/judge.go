@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -76,12 +77,24 @@ func undialled(err error) *codec.Error {
 	if err == reactor.ErrDescriptors {
 		return errNoSocket
 	}
+	if e := (*reactor.HandshakeError)(nil); errors.As(err, &e) {
+		return untrusted(e)
+	}
 	switch errno := syscall.Errno(0); {
 	case !errors.As(err, &errno):
 	case errno == unix.EMFILE, errno == unix.ENFILE, errno == unix.ENOBUFS, errno == unix.ENOMEM, errno == unix.EADDRNOTAVAIL:
 		return errNoSocket
 	}
 	return errRefused
+}
+
+// untrusted is what it means that a TLS handshake failed.
+func untrusted(e *reactor.HandshakeError) *codec.Error {
+	if e.Reason == reactor.HandshakeShed {
+		return errShakesShed
+	}
+	return &codec.Error{Side: codec.Upstream, Kind: codec.KindTLS, Retry: codec.RetrySafe, Status: 502,
+		Cause: fmt.Errorf("TLS handshake with the server: %w", e.Err)}
 }
 
 // lost is what an end of the connection means for the request it carries: once any of a response came, the server has

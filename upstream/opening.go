@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"crypto/tls"
+
 	"traffic_management/engine/reactor"
 )
 
@@ -8,20 +10,37 @@ import (
 // Sink until the connection is open.
 type opening struct {
 	// Immutable:
-	pool  *pool
-	conn  reactor.Conn
-	since reactor.Instant
-	limit int // how many attempts may wait for it
+	pool   *pool
+	conn   reactor.Conn
+	since  reactor.Instant
+	limit  int         // how many attempts may wait for it
+	config *tls.Config // of its handshake; nil in clear text
 
 	// Owned by the loop:
 	waiting line
 	over    bool // it opened, failed or was given up
 }
 
+// maxStreams is how many requests share a connection of HTTP/2, if its server lets them: so many that one connection
+// carries what a loop has for the server unless that is much, so few that the loss of one does not end too many.
+const maxStreams = 100
+
 // dial opens a connection for a; its place under MaxConnections is reserved.
 func (q *pool) dial(a *Attempt) {
-	o := &opening{pool: q, since: q.pools.loop.Now(), limit: 1}
-	o.conn = q.pools.loop.Dial(q.target.Addr, o)
+	t, loop := q.target, q.pools.loop
+	o := &opening{pool: q, since: loop.Now(), limit: maxStreams}
+	if t.speaks() == spokenH1 || q.own(a.shape) {
+		o.limit = 1
+	}
+	if t.Protocol == ProtocolTLS {
+		c := q.tls.of(q.service.Options().TLS, t)
+		if o.config = c.any; q.own(a.shape) {
+			o.config = c.own
+		}
+		o.conn = loop.DialTLS(t.Addr, o.config, o)
+	} else {
+		o.conn = loop.Dial(t.Addr, o)
+	}
 	q.meter.Opened()
 	if o.limit > 1 {
 		q.openings = append(q.openings, o)
@@ -29,8 +48,23 @@ func (q *pool) dial(a *Attempt) {
 	o.join(a)
 }
 
+// own reports whether a request of this shape needs a connection of HTTP/1.1 to a server that chooses HTTP/2, which
+// cannot carry a tunnel to it.
+func (q *pool) own(s Shape) bool {
+	return s == ShapeUpgrade && q.target.Protocol == ProtocolTLS && q.target.speaks() == spokenH2Plain
+}
+
+// untunnelled reports whether a request of this shape offers a protocol to a server that has just said, on a connection
+// which is still there, that it lets none through, and that speaks nothing but HTTP/2.
+func (q *pool) untunnelled(s Shape) bool {
+	return s == ShapeUpgrade && q.target.Protocol == ProtocolH2C && q.target.speaks() == spokenH2Plain && len(q.shared) > 0
+}
+
 // awaitable returns a connection being opened that one more attempt of this shape may wait for, nil when there is none.
 func (q *pool) awaitable(s Shape) *opening {
+	if len(q.openings) == 0 || q.own(s) {
+		return nil
+	}
 	limit := q.service.Options().ConnectTimeout
 	for _, o := range q.openings {
 		if o.waiting.n < o.limit && (limit <= 0 || q.pools.loop.Now().Sub(o.since) < limit) {
@@ -88,10 +122,44 @@ func (o *opening) opened() *Attempt {
 
 // OnDrained is the Sink's: the connection is open.
 func (o *opening) OnDrained() {
+	q := o.pool
 	o.end()
-	c := &h1conn{pool: o.pool, conn: o.conn}
+	h2 := q.target.Protocol == ProtocolH2C
+	if state := o.conn.TLS(); state != nil {
+		h2 = state.NegotiatedProtocol == alpnH2
+		if len(o.config.NextProtos) > 1 { // it had the choice
+			q.target.learn(version(h2))
+		}
+	}
+	if h2 {
+		o.share(newH2Conn(q, o.conn))
+		return
+	}
+	c := &h1conn{pool: q, conn: o.conn}
 	o.conn.SetSink(c)
 	c.carry(o.opened())
+	for a := o.opened(); a != nil; a = o.opened() { // it was not known that each needs its own
+		q.acquire(a)
+	}
+}
+
+// share gives those who wait their places on a connection that they can share.
+func (o *opening) share(c sharedConn) {
+	q := o.pool
+	q.shared = append(q.shared, c)
+	for a := o.opened(); a != nil; a = o.opened() {
+		if c.room(a.shape) > 0 {
+			c.take(a)
+		} else {
+			q.acquire(a)
+		}
+	}
+	if q.retired || q.pools.closing {
+		c.retire()
+		return
+	}
+	q.fill(c)
+	q.passOn() // a loop that has none may open one now, whatever the limit
 }
 
 // OnData is the Sink's, and comes to nobody before the connection is open.

@@ -143,11 +143,13 @@ type pool struct {
 	counts  *Counts // this loop's share of target's counts
 	meter   Meter
 	host    []byte // the Host field when the client's is not passed
+	scheme  []byte // of requests in HTTP/2
 
 	// Owned by the loop:
 	idle     []*h1conn     // the longest idle first
 	shared   []sharedConn  // open, and take requests
 	openings []*opening    // those that more than one attempt may wait for
+	tls      clientConfigs // with ProtocolTLS
 	queue    line          // waits for a connection
 	puts     uint8         // connections that became idle, modulo 256
 	turns    int           // connections freed and kept since another loop had one (ownTurns)
@@ -158,7 +160,7 @@ type pool struct {
 
 func newPool(p *Pools, l *local, t *Target) *pool {
 	q := &pool{pools: p, service: l.service, target: t, counts: t.Counts(p.loop.Index()), meter: l.meter,
-		host: []byte(t.Host)}
+		host: []byte(t.Host), scheme: t.Protocol.scheme()}
 	q.expiry.Fire = q.expire
 	return q
 }
@@ -176,15 +178,19 @@ func (q *pool) acquire(a *Attempt) {
 		q.pop().carry(a)
 		return
 	}
+	if q.untunnelled(a.shape) {
+		a.failLater(errNoTunnel)
+		return
+	}
 	if o := q.awaitable(a.shape); o != nil {
 		o.join(a)
 		return
 	}
-	if q.idleElsewhere() > 2*len(q.pools.group.pools) && q.ask() {
+	if q.target.Protocol == ProtocolH1 && q.idleElsewhere() > 2*len(q.pools.group.pools) && q.ask() {
 		q.enqueue(a)
 		return
 	}
-	if !q.target.reserve(q.service.Options().MaxConnections) {
+	if !q.reserve(a.shape) {
 		if q.queue.n >= maxQueue {
 			a.failLater(errQueueFull)
 			return
@@ -215,11 +221,17 @@ func (q *pool) unshare(c sharedConn) {
 	}
 }
 
-// fill gives those who wait what room a shared connection has.
+// fill gives those who wait what room a shared connection has, past those who need another.
 func (q *pool) fill(c sharedConn) {
-	for q.queue.first != nil && c.room(q.queue.first.shape) > 0 {
-		q.meter.Reused()
-		c.take(q.dequeue())
+	for a := q.queue.first; a != nil; {
+		next := a.next
+		if c.room(a.shape) > 0 {
+			q.meter.Reused()
+			q.unqueue(a)
+			q.pools.loop.Stop(&a.timer)
+			c.take(a)
+		}
+		a = next
 	}
 }
 
@@ -367,7 +379,24 @@ func (q *pool) unqueue(a *Attempt) {
 
 // serve dials for those who wait as long as the server may have more connections.
 func (q *pool) serve() {
-	for q.queue.n > 0 && q.target.reserve(q.service.Options().MaxConnections) {
-		q.dial(q.dequeue())
+	for q.queue.first != nil {
+		s := q.queue.first.shape
+		if o := q.awaitable(s); o != nil {
+			o.join(q.dequeue())
+		} else if q.reserve(s) {
+			q.dial(q.dequeue())
+		} else {
+			return
+		}
 	}
+}
+
+// reserve takes the place of a connection for a request of this shape, if there is one. A loop's first connection that
+// requests share may always be opened: no other loop would ever give one away.
+func (q *pool) reserve(s Shape) bool {
+	limit := q.service.Options().MaxConnections
+	if limit > 0 && len(q.shared)+len(q.openings) == 0 && q.target.speaks() >= spokenH2 && !q.own(s) {
+		limit = 0
+	}
+	return q.target.reserve(limit)
 }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,10 @@ type probe struct {
 	policy  *HealthPolicy
 	network string
 	address string
-	client  *http.Client
+
+	// Of the last check with CheckHTTP:
+	client *http.Client
+	tls    *tls.Config // Options.TLS
 }
 
 // probeBytes bounds what is read of a response: the head, and the content when something is looked for in it.
@@ -34,16 +38,41 @@ func newProbe(t *Target, p *HealthPolicy) *probe {
 		}
 		c.network, c.address = "tcp", addr.String()
 	}
+	return c
+}
+
+// clientFor returns what makes requests with TLS as configured now, speaking what requests of clients would.
+func (c *probe) clientFor() *http.Client {
+	var config *tls.Config
+	if s := c.target.service.Load(); s != nil {
+		config = s.Options().TLS
+	}
+	if c.client != nil && c.tls == config {
+		return c.client
+	}
+	t := &http.Transport{
+		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: probeBytes,
+		Protocols:              &http.Protocols{},
+	}
+	switch c.target.Protocol {
+	case ProtocolH1:
+		t.Protocols.SetHTTP1(true)
+	case ProtocolH2C:
+		t.Protocols.SetUnencryptedHTTP2(true)
+	case ProtocolTLS:
+		t.Protocols.SetHTTP1(true)
+		t.Protocols.SetHTTP2(true)
+		t.TLSClientConfig = clientConfig(config, c.target, alpnH2, alpnH1)
+	}
+	c.tls = config
 	c.client = &http.Client{
-		Transport: &http.Transport{
-			DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: probeBytes,
-		},
+		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return c
+	return c.client
 }
 
 func (c *probe) dial(ctx context.Context) (net.Conn, error) {
@@ -82,7 +111,7 @@ func (c *probe) connect(ctx context.Context) (string, error) {
 
 func (c *probe) request(ctx context.Context) (string, error) {
 	p := c.policy
-	r, err := http.NewRequestWithContext(ctx, p.Method, "http://server"+p.Path, nil)
+	r, err := http.NewRequestWithContext(ctx, p.Method, string(c.target.Protocol.scheme())+"://server"+p.Path, nil)
 	if err != nil {
 		return "", err
 	}
@@ -98,7 +127,7 @@ func (c *probe) request(ctx context.Context) (string, error) {
 			r.Header.Set(name, value)
 		}
 	}
-	response, err := c.client.Do(r)
+	response, err := c.clientFor().Do(r)
 	if err != nil {
 		return "", err
 	}

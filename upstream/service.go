@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,8 @@ type Options struct {
 	MaxConnections int            // connections to one server, over all loops; 0: no limit
 	PassHost       bool           // send the client's Host, else the server's
 	HeadLimits     h1.Limits      // of response heads
+	TLS            *tls.Config    // of connections to ProtocolTLS targets that are opened from now on; nil: the zero value. Without a
+	// ServerName the host of each target is verified; NextProtos is ours. It must not be changed any more
 }
 
 // Service is a set of servers that answer the same requests. It is shared by all loops.

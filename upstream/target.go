@@ -34,15 +34,18 @@ const (
 // counting one request so takes 12 ns, on a shared line or a shared count 65 to 75 ns (BenchmarkCounts).
 type Target struct {
 	// Immutable. ID is the server's URL as configured, and the address when its name has several. Host is the
-	// host[:port] for the Host field when the service does not pass the client's.
-	ID     string
-	Addr   reactor.Addr
-	Host   string
-	counts []Counts // by loop
+	// host[:port] for the Host field when the service does not pass the client's, and whose certificate a TLS server must
+	// show. Protocol may be set before the target is used.
+	ID       string
+	Addr     reactor.Addr
+	Host     string
+	Protocol Protocol
+	counts   []Counts // by loop
 
 	// Atomic, any goroutine. Written seldom, so they may share a line with what is only read.
 	condition    atomic.Uint32
 	weight       atomic.Int64
+	spoken       atomic.Uint32               // a spoken: what the last connection found out
 	service      atomic.Pointer[Service]     // whose set it was put into last
 	joined       atomic.Int64                // Instant at which its slow start began; see slow start's values below
 	checked      atomic.Bool                 // a health check has had a result
@@ -68,13 +71,14 @@ const (
 // Counts is one loop's share of a target's counts. That loop writes, any goroutine reads.
 type Counts struct {
 	InFlight atomic.Int64 // requests the target was given and has not ended
-	Idle     atomic.Int64 // idle connections in the loop's pool
+	Idle     atomic.Int64 // idle connections in the loop's pool that another loop may have
+	Resting  atomic.Int64 // idle connections that cannot leave the loop, for requests share them
 	Waiting  atomic.Int64 // requests that wait for a connection on the loop
 
 	Succeeded atomic.Uint64 // requests answered with a status below 500
 	Failed    atomic.Uint64 // requests answered with another, or not at all by the server's fault
 
-	_ [cacheLine - 40]byte
+	_ [cacheLine - 48]byte
 }
 
 // cacheLine is the distance in bytes that keeps two writers out of each other's way.
@@ -189,7 +193,7 @@ func (t *Target) Open() int64 { return t.open.Load() }
 func (t *Target) Idle() int64 {
 	n := int64(0)
 	for i := range t.counts {
-		n += t.counts[i].Idle.Load()
+		n += t.counts[i].Idle.Load() + t.counts[i].Resting.Load()
 	}
 	return n
 }
