@@ -146,6 +146,10 @@ func TestSettle(t *testing.T) {
 			s.sends(&s.client, get)
 			s.sends(s.servers[0], ok)
 		}, "HTTP/1.1 200 OK", "", 1, "200 none, 0 retries"},
+		{"misdirected: the client is to connect anew", func(s *scene) {
+			s.sends(&s.client, get)
+			s.sends(s.servers[0], "HTTP/1.1 421 Misdirected Request\r\nContent-Length: 0\r\n\r\n")
+		}, "HTTP/1.1 421 Misdirected Request\r\nConnection: close\r\n", "end", 1, "421 none, 0 retries"},
 		{"lost, replayable: another server", func(s *scene) {
 			s.warm()
 			s.sends(&s.client, get)

@@ -39,6 +39,7 @@ func (c *H1) Head(h *codec.Head, end bool) {
 	}
 	e := c.entry
 	if c.phase == phaseContent && !c.cheapRest() || e.ending() || c.x.OffersUpgrade() ||
+		h.Status == 421 || // this connection is the wrong one for what the client asks
 		e.Env.Pressure.Level() != exchange.PressureNormal {
 		c.persist = codec.OptClose
 	}
