@@ -54,6 +54,8 @@ type Engine struct {
 	stop     context.CancelFunc
 	ended    chan struct{} // closed when the goroutines that follow the loops are to end
 
+	handshakes *reactor.Handshakes
+
 	state atomic.Pointer[state] // nil before the first configuration is in force; see current
 
 	upgrading sync.Mutex // held while a new process starts; locked before changing
@@ -105,9 +107,10 @@ func New(c *config.Config, o Options) (*Engine, error) {
 	if o.Loops <= 0 {
 		o.Loops = runtime.GOMAXPROCS(0)
 	}
+	names := telemetry.Names{Errors: errorKinds, Handshakes: handshakeReasons}
 	e := &Engine{options: o, logger: o.Logger, seed: rand.Uint64(), started: time.Now(),
-		registry: telemetry.New(o.Loops, o.Version, errorKinds), group: upstream.NewGroup(o.Loops),
-		names: newNames(&o), old: generations{ended: make(chan struct{}, 1)},
+		registry: telemetry.New(o.Loops, o.Version, names), group: upstream.NewGroup(o.Loops),
+		handshakes: reactor.NewHandshakes(0, 0), names: newNames(&o), old: generations{ended: make(chan struct{}, 1)},
 		events: make(chan upstream.Event, eventQueue), ended: make(chan struct{})}
 	e.catalog = newCatalog(e.happened)
 	e.overload = newOverload(o.Logger, newMemoryMeter().read, e.onEach((*worker).relieve), e.onEach((*worker).letGo))

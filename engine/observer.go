@@ -7,6 +7,8 @@ import (
 
 	"traffic_management/codec"
 	"traffic_management/engine/exchange"
+	"traffic_management/engine/frontend"
+	"traffic_management/engine/reactor"
 	"traffic_management/telemetry"
 	"traffic_management/upstream"
 )
@@ -32,6 +34,15 @@ var (
 		return names
 	}()
 )
+
+// handshakeReasons are why TLS handshakes of clients fail, as a frontend.Meter is told.
+var handshakeReasons = func() []string {
+	names := []string{frontend.HandshakeTimeout, frontend.HandshakeEnded}
+	for r := reactor.HandshakeOther; r <= reactor.HandshakeShed; r++ {
+		names = append(names, r.String())
+	}
+	return names
+}()
 
 // observer writes what exchanges of one loop did into the loop's counters and access log. It belongs to the loop.
 type observer struct {
@@ -135,3 +146,7 @@ func (o *observer) meter(s *upstream.Service) upstream.Meter {
 type entryMeter struct{ *telemetry.EntryPointShard }
 
 func (m entryMeter) Accepted() { m.Opened() }
+
+func (m entryMeter) HandshakeFailed(reason string) {
+	m.EntryPointShard.HandshakeFailed(slices.Index(handshakeReasons, reason))
+}

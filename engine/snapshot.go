@@ -28,6 +28,7 @@ type entryPoint struct {
 	maxConnections int
 	env            *exchange.Env // to be copied for each loop
 	settings       *frontend.Settings
+	tls            *frontend.TLS // nil: clear text
 	conflicts      []routing.Conflict
 }
 

@@ -40,6 +40,7 @@ func (e *Engine) newWorker(index int, d *reactor.Descriptors) (*worker, error) {
 	w.loop, err = reactor.New(reactor.Config{
 		Index:       index,
 		Descriptors: d,
+		Handshakes:  e.handshakes,
 		Plain:       e.options.Plain,
 		Shed:        w.shedOne,
 		OnTurn:      w.turned,
@@ -83,7 +84,7 @@ func (w *worker) adopt(a *adoption) {
 		k := a.from.doors[i].keepers[w.loop.Index()]
 		env := *ep.env
 		env.Generation, env.Pressure = w.generation, a.feels
-		k.entry.Env, k.entry.Settings = &env, ep.settings
+		k.entry.Env, k.entry.Settings, k.entry.TLS = &env, ep.settings, ep.tls
 		k.entry.Meter = entryMeter{a.tables.entries[env.EntryPoint]}
 		if k.acceptors == nil {
 			k.accept()

@@ -388,7 +388,7 @@ func TestOpenAccessLogErrors(t *testing.T) {
 func TestLoopsLogAtOnce(t *testing.T) {
 	const loops, each = 4, 1000
 	path := filepath.Join(t.TempDir(), "access.log")
-	reg := New(loops, "", nil)
+	reg := New(loops, "", Names{})
 	l, err := OpenAccessLog(path, loops, AccessLogOptions{Sample: 1, Counts: reg.AccessLog()})
 	if err != nil {
 		t.Fatal(err)

@@ -175,7 +175,7 @@ func TestCatalogueNames(t *testing.T) {
 // Describe and Collect must agree, or the library refuses the scrape.
 func TestCollectIsDescribed(t *testing.T) {
 	strict := prometheus.NewPedanticRegistry()
-	r := New(1, "", []string{"syntax"})
+	r := New(1, "", Names{Errors: []string{"syntax"}, Handshakes: []string{"closed"}, HTTP2: []string{"x"}})
 	r.Route("a", "b")
 	r.EntryPoint("e")
 	r.Service("b")

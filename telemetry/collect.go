@@ -61,17 +61,29 @@ func (s scrape) route(r *Route) {
 	s.counter(responseBytes, r.sum(func(s *RouteShard) *counter { return &s.bytesOut }), router, service)
 }
 
-func (s scrape) entryPoint(e *EntryPoint, kinds []string) {
+func (s scrape) entryPoint(e *EntryPoint, names *Names) {
 	connections, tunnels := e.Open()
 	s.gauge(entryPointOpenConnections, float64(connections), e.name)
 	s.gauge(entryPointOpenTunnels, float64(tunnels), e.name)
 	s.counter(entryPointConnections, e.sum(func(s *EntryPointShard) *counter { return &s.opened }), e.name)
 	s.counter(entryPointTunnels, e.sum(func(s *EntryPointShard) *counter { return &s.tunnelsOpened }), e.name)
 	s.counter(entryPointRefused, e.sum(func(s *EntryPointShard) *counter { return &s.refused }), e.name)
-	for i, kind := range kinds {
-		if kind != "" {
-			n := e.sum(func(s *EntryPointShard) *counter { return &s.errors[i] })
-			s.counter(clientErrors, n, e.name, kind)
+	s.counter(tlsHandshakes, e.sum(func(s *EntryPointShard) *counter { return &s.handshakes }), e.name, "false")
+	s.counter(tlsHandshakes, e.sum(func(s *EntryPointShard) *counter { return &s.resumptions }), e.name, "true")
+	closed := e.sum(func(s *EntryPointShard) *counter { return &s.http2Closed })
+	opened := e.sum(func(s *EntryPointShard) *counter { return &s.http2Opened })
+	s.counter(http2Connections, opened, e.name)
+	s.gauge(http2OpenConnections, float64(openNow(opened, closed)), e.name)
+	s.byName(clientErrors, e, names.Errors, func(s *EntryPointShard) *kindCounters { return &s.errors })
+	s.byName(tlsHandshakeFailures, e, names.Handshakes, func(s *EntryPointShard) *kindCounters { return &s.handshakeFail })
+	s.byName(http2Errors, e, names.HTTP2, func(s *EntryPointShard) *kindCounters { return &s.http2Errors })
+}
+
+// byName sends what an entry point counted under each of the names.
+func (s scrape) byName(id series, e *EntryPoint, names []string, of func(*EntryPointShard) *kindCounters) {
+	for i, name := range names {
+		if name != "" {
+			s.counter(id, e.sum(func(s *EntryPointShard) *counter { return &of(s)[i] }), e.name, name)
 		}
 	}
 }

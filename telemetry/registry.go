@@ -18,7 +18,7 @@ type Registry struct {
 	// Immutable.
 	numLoops int
 	version  string
-	kinds    []string
+	names    Names
 	loops    []*LoopShard
 	log      *LogCounts
 	handler  http.Handler
@@ -75,17 +75,26 @@ type Service struct {
 	name string
 }
 
+// Names are the values of labels for what others number: loops pass the index. One with an empty name is not exported.
+// At most 32 of each kind.
+type Names struct {
+	Errors     []string // kinds of errors
+	Handshakes []string // reasons for which TLS handshakes fail
+	HTTP2      []string // reasons for which HTTP/2 connections are ended
+}
+
 // New makes a registry for this many event loops, with the collectors of the Go runtime and the process. version is the
-// build's. kinds are the names of the error kinds, by the index that loops will pass; a kind with an empty name is not
-// exported. More than 16 kinds are a fault of the caller and panic.
-func New(loops int, version string, kinds []string) *Registry {
-	if len(kinds) > maxKinds {
-		panic(fmt.Sprintf("telemetry: %d kinds of errors, there is room for %d", len(kinds), maxKinds))
+// build's. More names than there is room for are a fault of the caller and panic.
+func New(loops int, version string, names Names) *Registry {
+	for _, list := range [...][]string{names.Errors, names.Handshakes, names.HTTP2} {
+		if len(list) > maxKinds {
+			panic(fmt.Sprintf("telemetry: there is no room for %d names: %q", len(list), list))
+		}
 	}
 	r := &Registry{
 		numLoops:    loops,
 		version:     valid(version),
-		kinds:       append([]string(nil), kinds...),
+		names:       names,
 		loops:       newPerLoop[LoopShard](loops),
 		log:         new(LogCounts),
 		routes:      make(map[routeKey]*Route),
@@ -221,13 +230,13 @@ func (r *Registry) Collect(out chan<- prometheus.Metric) {
 		s.counter(upgradesEnded, n, upgradeResult(result).String())
 	}
 	for _, e := range entryPoints {
-		s.entryPoint(e, r.kinds)
+		s.entryPoint(e, &r.names)
 	}
 	for _, route := range routes {
 		s.route(route)
 	}
 	for _, svc := range services {
-		s.service(svc, r.kinds)
+		s.service(svc, r.names.Errors)
 	}
 	for i, l := range r.loops {
 		s.loop(i, l)

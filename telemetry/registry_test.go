@@ -81,7 +81,8 @@ func (testSource) Process() ProcessSample {
 
 // The document shows two loops that did different things, and their sum.
 func TestScrapeText(t *testing.T) {
-	r := New(2, "1.2.3", []string{"", "syntax", "refused"})
+	r := New(2, "1.2.3", Names{Errors: []string{"", "syntax", "refused"},
+		Handshakes: []string{"closed", "timeout"}, HTTP2: []string{"flow_control"}})
 	r.SetSource(testSource{})
 	route := r.Route("web", "app")
 	route.Shard(0).Done(200, 60*time.Microsecond, 10*time.Microsecond, 100, 2000)
@@ -103,6 +104,14 @@ func TestScrapeText(t *testing.T) {
 	entry.Shard(1).TunnelOpened()
 	entry.Shard(1).TunnelClosed()
 	entry.Shard(1).Refused()
+	entry.Shard(0).Handshake(true)
+	entry.Shard(0).Handshake(false)
+	entry.Shard(1).Handshake(false)
+	entry.Shard(1).HandshakeFailed(1)
+	entry.Shard(0).HTTP2Opened()
+	entry.Shard(1).HTTP2Opened()
+	entry.Shard(1).HTTP2Closed()
+	entry.Shard(0).HTTP2Error(0)
 
 	service := r.Service("app \"1\"\n")
 	service.Shard(0).Opened()
@@ -150,7 +159,7 @@ func TestScrapeText(t *testing.T) {
 }
 
 func TestScrapeSaysWhatSeriesAre(t *testing.T) {
-	r := New(1, "", []string{"syntax"})
+	r := New(1, "", Names{Errors: []string{"syntax"}, Handshakes: []string{"closed"}, HTTP2: []string{"x"}})
 	r.Route("r", "s")
 	r.EntryPoint("e")
 	r.Service("s")
@@ -169,7 +178,7 @@ func TestScrapeSaysWhatSeriesAre(t *testing.T) {
 }
 
 func TestSeriesSurviveReload(t *testing.T) {
-	r := New(1, "", nil)
+	r := New(1, "", Names{})
 	route, entry, service := r.Route("a", "b"), r.EntryPoint("a"), r.Service("a")
 	if r.Route("a", "b") != route || r.EntryPoint("a") != entry || r.Service("a") != service {
 		t.Error("the same names got different series")
@@ -181,7 +190,7 @@ func TestSeriesSurviveReload(t *testing.T) {
 
 // A name that is not UTF-8 must not spoil the scrape of everything else.
 func TestScrapeWithBadNames(t *testing.T) {
-	r := New(1, "\xff", nil)
+	r := New(1, "\xff", Names{})
 	r.Route("\xff", "\xc3").Shard(0).Done(200, 0, 0, 0, 0)
 	r.EntryPoint("\xff")
 	r.Service("\xff")
@@ -193,7 +202,7 @@ func TestScrapeWithBadNames(t *testing.T) {
 
 // Servers behind names come and go: the counts of those that are gone go too.
 func TestChangesOfGoneServersAreForgotten(t *testing.T) {
-	r := New(1, "", nil)
+	r := New(1, "", Names{})
 	r.ServerChanged("app", "http://a", ServerUp)
 	r.ServerChanged("app", "http://gone", ServerUp)
 	r.BreakerChanged("app", "http://gone", "guard", BreakerOpen)
@@ -209,7 +218,7 @@ func TestScrapeHasRuntimeAndProcess(t *testing.T) {
 	recorder := httptest.NewRecorder()
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	request.Header.Set("Accept-Encoding", "gzip")
-	New(1, "", nil).Handler().ServeHTTP(recorder, request)
+	New(1, "", Names{}).Handler().ServeHTTP(recorder, request)
 	if got := recorder.Header().Get("Content-Encoding"); got != "gzip" {
 		t.Fatalf("content coding %q, want gzip", got)
 	}
@@ -236,13 +245,13 @@ func TestTooManyKindsPanic(t *testing.T) {
 			t.Error("New took more kinds than a shard can count")
 		}
 	}()
-	New(1, "", make([]string, maxKinds+1))
+	New(1, "", Names{Errors: make([]string, maxKinds+1)})
 }
 
 // Loops count, a reload asks for series and scrapes run, all at once; nothing is lost.
 func TestCountWhileScraping(t *testing.T) {
 	const loops, each = 4, 2000
-	r := New(loops, "", []string{"syntax"})
+	r := New(loops, "", Names{Errors: []string{"syntax"}})
 	var counting, others sync.WaitGroup
 	stop := make(chan struct{})
 	for i := range loops {
@@ -288,7 +297,7 @@ func TestCountWhileScraping(t *testing.T) {
 }
 
 func TestCountingAllocatesNothing(t *testing.T) {
-	r := New(1, "", []string{"syntax"})
+	r := New(1, "", Names{Errors: []string{"syntax"}, Handshakes: []string{"closed"}, HTTP2: []string{"x"}})
 	route, entry, service, loop := r.Route("a", "b").Shard(0), r.EntryPoint("e").Shard(0), r.Service("b").Shard(0), r.Loop(0)
 	if n := testing.AllocsPerRun(1000, func() {
 		entry.Opened()
@@ -302,7 +311,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkDone(b *testing.B) {
-	s := New(1, "", nil).Route("a", "b").Shard(0)
+	s := New(1, "", Names{}).Route("a", "b").Shard(0)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		s.Done(200, time.Duration(i&0xfffff)*100, time.Duration(i&0xffff), 100, 2000)
@@ -310,7 +319,7 @@ func BenchmarkDone(b *testing.B) {
 }
 
 func BenchmarkScrapeThousandRoutes(b *testing.B) {
-	r := New(2, "", nil)
+	r := New(2, "", Names{})
 	for i := range 1000 {
 		r.Route(strings.Repeat("r", 1+i%10)+time.Duration(i).String(), "s")
 	}

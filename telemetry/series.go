@@ -21,6 +21,11 @@ const (
 	entryPointTunnels
 	entryPointOpenTunnels
 	entryPointRefused
+	tlsHandshakes
+	tlsHandshakeFailures
+	http2Connections
+	http2OpenConnections
+	http2Errors
 	clientErrors
 	requests
 	requestDuration
@@ -114,11 +119,22 @@ var catalogue = [seriesCount]description{
 	entryPointOpenConnections: {"traffic_entrypoint_open_connections", gaugeKind,
 		"Client connections open now.", byEntryPoint, nil},
 	entryPointTunnels: {"traffic_entrypoint_tunnels_total", counterKind,
-		"Connections upgraded, to WebSocket for example.", byEntryPoint, nil},
+		"Tunnels opened, for WebSocket for example: connections upgraded, and streams of HTTP/2.", byEntryPoint, nil},
 	entryPointOpenTunnels: {"traffic_entrypoint_open_tunnels", gaugeKind,
-		"Upgraded connections open now.", byEntryPoint, nil},
+		"Tunnels open now.", byEntryPoint, nil},
 	entryPointRefused: {"traffic_entrypoint_refused_requests_total", counterKind,
 		"Requests answered with 503 for want of memory.", byEntryPoint, nil},
+	tlsHandshakes: {"traffic_tls_handshakes_total", counterKind,
+		"TLS handshakes of clients completed; resumed is true for those that continued an earlier session, which cost much less.",
+		[]string{"entrypoint", "resumed"}, nil},
+	tlsHandshakeFailures: {"traffic_tls_handshake_failures_total", counterKind,
+		"TLS handshakes of clients not completed, by reason.", []string{"entrypoint", "reason"}, nil},
+	http2Connections: {"traffic_http2_connections_total", counterKind,
+		"Client connections that spoke HTTP/2.", byEntryPoint, nil},
+	http2OpenConnections: {"traffic_http2_open_connections", gaugeKind,
+		"Client connections that speak HTTP/2 now.", byEntryPoint, nil},
+	http2Errors: {"traffic_http2_errors_total", counterKind,
+		"HTTP/2 connections ended for what their client sent, by reason.", []string{"entrypoint", "reason"}, nil},
 	clientErrors: {"traffic_client_errors_total", counterKind,
 		"Errors of clients that belong to no route, such as malformed requests, by kind.",
 		[]string{"entrypoint", "kind"}, nil},

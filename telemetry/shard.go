@@ -2,8 +2,8 @@ package telemetry
 
 import "time"
 
-// maxKinds is the room for error kinds in every shard.
-const maxKinds = 16
+// maxKinds is the room for kinds, or reasons, of errors in every shard.
+const maxKinds = 32
 
 // kindCounters counts errors by the index of their kind.
 type kindCounters [maxKinds]counter
@@ -59,7 +59,13 @@ type EntryPointShard struct {
 	tunnelsOpened counter
 	tunnelsClosed counter
 	refused       counter
+	handshakes    counter // full ones
+	resumptions   counter
+	http2Opened   counter
+	http2Closed   counter
 	errors        kindCounters
+	handshakeFail kindCounters
+	http2Errors   kindCounters
 	_             cachePad
 }
 
@@ -80,8 +86,29 @@ func (s *EntryPointShard) TunnelClosed() { s.tunnelsClosed.add(1) }
 func (s *EntryPointShard) Refused() { s.refused.add(1) }
 
 // ClientError counts an error of the client's that belongs to no route, such as a request that is not HTTP. kind is an
-// index into the kinds given to New.
+// index into Names.Errors.
 func (s *EntryPointShard) ClientError(kind int) { s.errors.add(kind) }
+
+// Handshake counts a TLS handshake that was completed; resumed says that the client came back with a session.
+func (s *EntryPointShard) Handshake(resumed bool) {
+	if resumed {
+		s.resumptions.add(1)
+	} else {
+		s.handshakes.add(1)
+	}
+}
+
+// HandshakeFailed counts a TLS handshake that was not completed. reason is an index into Names.Handshakes.
+func (s *EntryPointShard) HandshakeFailed(reason int) { s.handshakeFail.add(reason) }
+
+// HTTP2Opened counts a connection that speaks HTTP/2.
+func (s *EntryPointShard) HTTP2Opened() { s.http2Opened.add(1) }
+
+// HTTP2Closed counts the end of what HTTP2Opened counted, on this loop or another.
+func (s *EntryPointShard) HTTP2Closed() { s.http2Closed.add(1) }
+
+// HTTP2Error counts an HTTP/2 connection that was ended for what its client did. reason is an index into Names.HTTP2.
+func (s *EntryPointShard) HTTP2Error(reason int) { s.http2Errors.add(reason) }
 
 // ServiceShard counts what happens between one loop and the servers of one service. The loop's goroutine alone may
 // call its methods.
@@ -110,7 +137,7 @@ func (s *ServiceShard) Retried() { s.retries.add(1) }
 // RetryRefused counts a further attempt that was put off or given up, because the budget for them was used up.
 func (s *ServiceShard) RetryRefused() { s.retriesRefused.add(1) }
 
-// Error counts a failed attempt. kind is an index into the kinds given to New.
+// Error counts a failed attempt. kind is an index into Names.Errors.
 func (s *ServiceShard) Error(kind int) { s.errors.add(kind) }
 
 // StallBound is the longest that one turn of a loop should take. All connections of the loop wait as long.

@@ -220,6 +220,12 @@ func (m entryMeter) Closed()   { m.w.left++ }
 func (m entryMeter) TunnelOpened() { m.w.tunnels++ }
 func (m entryMeter) TunnelClosed() { m.w.tunnels-- }
 
+func (entryMeter) Handshake(bool)         {}
+func (entryMeter) HandshakeFailed(string) {}
+func (entryMeter) HTTP2Opened()           {}
+func (entryMeter) HTTP2Closed()           {}
+func (entryMeter) HTTP2Error(string)      {}
+
 // run lets the world take its course until nobody has anything left to do.
 func (w *world) run() {
 	for i, c := range w.clients {

@@ -93,6 +93,11 @@ func (nothing) Accepted()               {}
 func (nothing) Closed()                 {}
 func (nothing) TunnelOpened()           {}
 func (nothing) TunnelClosed()           {}
+func (nothing) Handshake(bool)          {}
+func (nothing) HandshakeFailed(string)  {}
+func (nothing) HTTP2Opened()            {}
+func (nothing) HTTP2Closed()            {}
+func (nothing) HTTP2Error(string)       {}
 
 // BenchmarkRequest is one keep-alive request through frontend, exchange, routing, pool and back, without sockets.
 func BenchmarkRequest(b *testing.B) {

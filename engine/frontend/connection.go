@@ -52,8 +52,8 @@ type connection struct {
 	list          *roll       // of Connections
 	readTimer     reactor.Timer
 	writeTimer    reactor.Timer
-	taken         uint64 // bytes that the client's socket had taken when writeTimer was armed
-	written       uint64 // bytes given to the socket
+	taken         int64 // bytes that the client's socket had taken when writeTimer was armed
+	written       int64 // bytes given to the socket
 	part          part
 }
 
@@ -82,6 +82,12 @@ func (c *connection) gone() {
 	e.Conns.checkDrained(e.Local.Loop)
 }
 
+// replaced takes a connection out of the set that goes on as one that speaks another protocol.
+func (c *connection) replaced() {
+	c.entry.Conns.forget(c)
+	c.stopTimers()
+}
+
 func (c *connection) stopTimers() {
 	c.entry.Local.Loop.Stop(&c.readTimer)
 	c.entry.Local.Loop.Stop(&c.writeTimer)
@@ -90,14 +96,14 @@ func (c *connection) stopTimers() {
 // watchWriting sees to it that a client that stops reading is noticed.
 func (c *connection) watchWriting() {
 	if q := c.conn.Queued(); q > 0 && !c.writeTimer.Armed() {
-		c.taken = c.written - uint64(q)
+		c.taken = c.written - int64(q)
 		c.entry.Local.Loop.Arm(&c.writeTimer, c.entry.Settings.WriteTimeout)
 	}
 }
 
 // writeExpired ends a connection whose client took nothing for WriteTimeout.
 func (c *connection) writeExpired() {
-	if q := c.conn.Queued(); q > 0 && c.written-uint64(q) == c.taken {
+	if q := c.conn.Queued(); q > 0 && c.written-int64(q) <= c.taken {
 		c.speaker.breakOff(errWriteTimeout)
 		return
 	}

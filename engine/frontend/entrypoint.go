@@ -25,8 +25,12 @@ type Settings struct {
 type Meter interface {
 	Accepted()
 	Closed()
-	TunnelOpened() // a connection became a tunnel
-	TunnelClosed() // that connection closed
+	TunnelOpened() // a connection, or a stream of one, became a tunnel
+	TunnelClosed() // that connection or stream ended
+	// Handshake says that a TLS handshake was completed, HandshakeFailed that one was not: a reactor.HandshakeReason's
+	// text, HandshakeTimeout or HandshakeEnded.
+	Handshake(resumed bool)
+	HandshakeFailed(reason string)
 }
 
 // EntryPoint is one entry point's part of one loop. It belongs to the loop.
@@ -41,6 +45,7 @@ type EntryPoint struct {
 	Meter    Meter // a connection keeps the one it was accepted with
 	Env      *exchange.Env
 	Settings *Settings
+	TLS      *TLS // nil: clear text
 
 	stage drainStage // drainRunning after Leave
 }
@@ -48,5 +53,8 @@ type EntryPoint struct {
 // Accept takes a new client connection.
 func (e *EntryPoint) Accept(conn reactor.Conn) reactor.Sink {
 	e.Meter.Accepted()
+	if e.TLS != nil {
+		return e.beginHandshake(conn)
+	}
 	return e.beginH1(conn, e.Meter)
 }

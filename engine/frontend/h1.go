@@ -73,7 +73,7 @@ type H1 struct {
 // beginH1 makes a connection speak HTTP/1.1.
 func (e *EntryPoint) beginH1(conn reactor.Conn, m Meter) *H1 {
 	c := &H1{}
-	c.peer = exchange.NewPeer(conn.Peer(), conn.Local(), nil)
+	c.peer = exchange.NewPeer(conn.Peer(), conn.Local(), conn.TLS())
 	c.begin(e, conn, m, c)
 	c.awaitFirst(e.Settings.HeaderTimeout)
 	return c

@@ -70,7 +70,7 @@ func (c *H1) Data(p []byte, end bool) {
 		n += len(b)
 	}
 	c.x.BytesOut += uint64(n)
-	c.written += uint64(n)
+	c.written += int64(n)
 	c.conn.Writev(v)
 	c.watchWriting()
 }
@@ -114,6 +114,6 @@ func (c *H1) Queued() int {
 
 func (c *H1) write(p []byte) {
 	c.x.BytesOut += uint64(len(p))
-	c.written += uint64(len(p))
+	c.written += int64(len(p))
 	c.conn.Write(p)
 }
