@@ -23,7 +23,8 @@ type Stream interface {
 
 // Receiver hears one upstream attempt. All calls come on the loop, none inside a call the receiver made.
 type Receiver interface {
-	// Ready gives the stream to send the request on.
+	// Ready gives the stream to send the request on. A request without content may have to be sent again, on another
+	// stream: Ready is then called once more, before any Head, and the first stream does nothing from then on.
 	Ready(s Stream)
 	// Head delivers a response head, interim ones too. It is lent for the call. After 101 (Switching Protocols), which
 	// comes only when the request offered that protocol, Data is what the server sends in it.

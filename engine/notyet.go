@@ -25,9 +25,6 @@ func notYet(c *config.Config) (errs config.Errors) {
 				refuse(fmt.Sprintf("services.%s.servers[%d].url", name, i))
 			}
 		}
-		if s.Pool.Multiplex != config.MultiplexOff {
-			refuse("services." + name + ".pool.multiplex")
-		}
 	}
 	return errs
 }

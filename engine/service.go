@@ -54,6 +54,9 @@ var hashKinds = map[config.HashKind]upstream.HashKind{config.HashClientIP: upstr
 	config.HashHeader: upstream.HashHeader, config.HashCookie: upstream.HashCookie, config.HashPath: upstream.HashPath,
 	config.HashQuery: upstream.HashQuery}
 
+var multiplexes = map[config.Multiplex]upstream.Multiplex{config.MultiplexOff: upstream.MultiplexOff,
+	config.MultiplexPipeline: upstream.MultiplexPipeline}
+
 func buildService(name string, c *config.Service, known *catalog) *service {
 	strategy, err := upstream.ParseStrategy(string(c.LoadBalancer.Strategy))
 	if err != nil {
@@ -72,6 +75,8 @@ func buildService(name string, c *config.Service, known *catalog) *service {
 		IdleTimeout:    c.Pool.IdleTimeout,
 		MaxIdle:        c.Pool.MaxIdlePerServer,
 		MaxConnections: c.Pool.MaxConnectionsPerServer,
+		Multiplex:      multiplexes[c.Pool.Multiplex],
+		PipelineDepth:  c.Pool.PipelineDepth,
 		PassHost:       c.PassHostHeader,
 		HeadLimits:     responseLimits,
 	}

@@ -94,6 +94,7 @@ func (s scrape) service(v *Service, kinds []string) {
 	s.counter(upstreamConnections, opened, v.name)
 	s.gauge(upstreamOpenConnections, float64(openNow(opened, closed)), v.name)
 	s.counter(upstreamReuses, v.sum(func(s *ServiceShard) *counter { return &s.reused }), v.name)
+	s.counter(upstreamReplays, v.sum(func(s *ServiceShard) *counter { return &s.replayed }), v.name)
 	s.counter(upstreamRetries, v.sum(func(s *ServiceShard) *counter { return &s.retries }), v.name)
 	s.counter(upstreamRetriesRefused, v.sum(func(s *ServiceShard) *counter { return &s.retriesRefused }), v.name)
 	for i, kind := range kinds {

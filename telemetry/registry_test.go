@@ -120,6 +120,7 @@ func TestScrapeText(t *testing.T) {
 	service.Shard(1).Reused()
 	service.Shard(0).Reused()
 	service.Shard(0).Reused()
+	service.Shard(1).Replayed()
 	service.Shard(0).Retried()
 	service.Shard(0).Error(2)
 	service.Shard(1).RetryRefused()

@@ -35,6 +35,7 @@ const (
 	upstreamErrors
 	upstreamConnections
 	upstreamReuses
+	upstreamReplays
 	upstreamOpenConnections
 	upstreamRetries
 	upstreamRetriesRefused
@@ -158,6 +159,8 @@ var catalogue = [seriesCount]description{
 		"Connections to servers established.", byService, nil},
 	upstreamReuses: {"traffic_upstream_connection_reuses_total", counterKind,
 		"Requests sent on a connection to a server that had served one before.", byService, nil},
+	upstreamReplays: {"traffic_upstream_replays_total", counterKind,
+		"Requests sent again on another connection, because the one they shared ended or a response before theirs was slow.", byService, nil},
 	upstreamOpenConnections: {"traffic_upstream_open_connections", gaugeKind,
 		"Connections to servers open now, idle ones included.", byService, nil},
 	upstreamRetries: {"traffic_upstream_retries_total", counterKind,

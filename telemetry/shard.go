@@ -116,6 +116,7 @@ type ServiceShard struct {
 	opened         counter
 	closed         counter
 	reused         counter
+	replayed       counter
 	retries        counter
 	retriesRefused counter
 	errors         kindCounters
@@ -130,6 +131,9 @@ func (s *ServiceShard) Closed() { s.closed.add(1) }
 
 // Reused counts a request that was sent on a connection that had served one before.
 func (s *ServiceShard) Reused() { s.reused.add(1) }
+
+// Replayed counts a request that left a connection it shared unanswered, for another.
+func (s *ServiceShard) Replayed() { s.replayed.add(1) }
 
 // Retried counts a further attempt at a request.
 func (s *ServiceShard) Retried() { s.retries.add(1) }

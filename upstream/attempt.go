@@ -43,12 +43,16 @@ type Attempt struct {
 	next     *Attempt // in a line
 	state    AttemptState
 	shape    Shape
-	pending  bool          // a.later is deferred and has not run
-	released bool          // the owner is through with it
-	timeout  time.Duration // Query.Timeout
-	breaker  *breaker      // the server's, that the attempt passed and has not left; nil without one
-	pass     Pass          // of breaker
-	status   int           // of the final response; 0 before it
+	pending  bool            // a.later is deferred and has not run
+	released bool            // the owner is through with it
+	timeout  time.Duration   // Query.Timeout
+	pipe     *pipeline       // that the attempt has a place in; nil without one
+	size     int             // bytes of its request in pipe
+	holds    int             // times its receiver holds the response, in pipe
+	turn     reactor.Instant // in which its request was sent in pipe
+	breaker  *breaker        // the server's, that the attempt passed and has not left; nil without one
+	pass     Pass            // of breaker
+	status   int             // of the final response; 0 before it
 
 	opened, sent, answered reactor.Instant
 	since                  reactor.Instant // when it began to wait, in a queue or for a connection being opened
@@ -149,9 +153,18 @@ func (a *Attempt) deferred() {
 		a.fail(a.err)
 	case a.state == AttemptReady:
 		a.state = AttemptOpen
-		a.armWithin(a.service.Options().RequestTimeout)
+		a.armWithin(a.requestTime())
 		a.receiver.Ready(a.conn)
 	}
+}
+
+// requestTime is how long the response head may take from now on: a request that is sent again has what is left.
+func (a *Attempt) requestTime() time.Duration {
+	limit := a.service.Options().RequestTimeout
+	if limit <= 0 || a.sent == 0 {
+		return limit
+	}
+	return max(limit-a.pools.loop.Now().Sub(a.sent), reactor.Tick)
 }
 
 func (a *Attempt) arm(d time.Duration) {

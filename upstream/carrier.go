@@ -39,7 +39,7 @@ type Shape uint8
 // Shapes of requests.
 const (
 	ShapeAny     Shape = iota // none of the others
-	ShapeBare                 // safe and without content: may follow another before that is answered (RFC 9112 section 9.3.2)
+	ShapeBare                 // an unconditional GET without content: may follow another before that is answered
 	ShapeUpgrade              // offers the server another protocol, for which it may need a connection of its own
 )
 
@@ -62,6 +62,15 @@ func (l *line) push(a *Attempt) {
 	l.n++
 }
 
+// pushFirst puts a before all others.
+func (l *line) pushFirst(a *Attempt) {
+	a.next = l.first
+	if l.first = a; l.last == nil {
+		l.last = a
+	}
+	l.n++
+}
+
 // pop takes out who came first, nil when nobody waits.
 func (l *line) pop() *Attempt {
 	a := l.first
@@ -69,6 +78,24 @@ func (l *line) pop() *Attempt {
 		l.remove(a)
 	}
 	return a
+}
+
+// replace puts b in the place of a, which is in it.
+func (l *line) replace(a, b *Attempt) {
+	b.next, a.next = a.next, nil
+	if l.last == a {
+		l.last = b
+	}
+	if l.first == a {
+		l.first = b
+		return
+	}
+	for x := l.first; x != nil; x = x.next {
+		if x.next == a {
+			x.next = b
+			return
+		}
+	}
 }
 
 // remove takes a out, which may be anywhere in it. It reports whether a was there.

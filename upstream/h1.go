@@ -35,7 +35,8 @@ type h1conn struct {
 	served  uint32           // requests finished before the present one
 	wrote   int              // bytes of the present request that were given to the connection
 	since   reactor.Instant
-	body    h1.Body // of the response
+	body    h1.Body   // of the response
+	pipe    *pipeline // while it is one; nil otherwise
 }
 
 // carry gives an attempt the connection.
@@ -63,7 +64,10 @@ func (c *h1conn) OnClosed(error) {
 	if was == connIdle {
 		c.pool.drop(c)
 	}
-	c.pool.closed()
+	if c.pipe != nil && c.pipe.lost(a) {
+		a = nil
+	}
+	c.gone()
 	switch {
 	case a == nil:
 	case a.state == AttemptReady:
@@ -86,6 +90,15 @@ func (c *h1conn) OnData() {
 		c.unexpected()
 		return
 	}
+	c.read(a)
+	for c.pipe != nil && c.attempt != nil && c.attempt != a {
+		a = c.attempt
+		c.read(a)
+	}
+}
+
+// read takes what came for an attempt, as far as it goes.
+func (c *h1conn) read(a *Attempt) {
 	for c.attempt == a && c.holds == 0 {
 		in := c.conn.In()
 		if len(in) == 0 {
@@ -116,11 +129,15 @@ func (c *h1conn) OnData() {
 
 // unexpected handles input that nobody asked for: only an end can be right, and it ends the connection.
 func (c *h1conn) unexpected() {
-	switch c.state {
-	case connIdle:
+	switch {
+	case c.state == connIdle:
 		c.pool.drop(c)
 		c.close()
-	case connBusy:
+	case c.pipe != nil:
+		if len(c.conn.In()) > 0 || c.conn.EOF() {
+			c.close()
+		}
+	case c.state == connBusy:
 		// A request got this connection in this very turn and nothing of it was sent.
 		if a := c.attempt; a != nil && a.state == AttemptReady {
 			c.attempt = nil
@@ -168,6 +185,9 @@ func (c *h1conn) readHead(a *Attempt, in []byte) bool {
 	if h.Options&codec.OptClose != 0 || h.Version == codec.HTTP10 && h.Options&codec.OptKeepAlive == 0 ||
 		h.Framing == codec.ByClose {
 		c.keep |= codec.OptClose
+	}
+	if c.pipe != nil {
+		c.pipe.heard(h)
 	}
 	a.heard(h.Status)
 	c.recv = partContent
@@ -240,6 +260,11 @@ func (c *h1conn) ended(a *Attempt) {
 		c.close()
 		return
 	}
+	if c.pipe != nil && c.pipe.lost(a) {
+		c.attempt = nil
+		c.close()
+		return
+	}
 	c.broken(a, c.lost(a))
 }
 
@@ -250,6 +275,9 @@ func (c *h1conn) broken(a *Attempt, err error) {
 		e = errTruncated
 	}
 	c.attempt = nil
+	if c.pipe != nil {
+		c.pipe.suspect(c.pipe.behind.n > 0)
+	}
 	c.abort()
 	a.fail(e)
 }
@@ -261,6 +289,10 @@ func (c *h1conn) finish(n int) {
 		return
 	}
 	c.conn.Consume(n)
+	if c.pipe != nil {
+		c.pipe.finished()
+		return
+	}
 	if c.send != partWhole || c.keep != 0 || len(c.conn.In()) > 0 || c.conn.EOF() || c.holds > 0 {
 		c.close()
 		return
@@ -298,7 +330,7 @@ func (c *h1conn) leave(linger bool) {
 	if c.state != connClosed {
 		c.state = connClosed
 		c.conn.Close(linger)
-		c.pool.closed()
+		c.gone()
 	}
 }
 
@@ -306,7 +338,15 @@ func (c *h1conn) abort() {
 	if c.state != connClosed {
 		c.state = connClosed
 		c.conn.Abort()
-		c.pool.closed()
+		c.gone()
+	}
+}
+
+// gone gives back the place of the connection, and the requests that waited behind another on it.
+func (c *h1conn) gone() {
+	c.pool.closed()
+	if c.pipe != nil {
+		c.pipe.closed()
 	}
 }
 
@@ -328,25 +368,33 @@ func (c *h1conn) Head(h *codec.Head, end bool) {
 		c.framing = codec.ByChunks
 	}
 	c.keep = 0
-	authority, fields := h.Authority, len(h.Fields)
+	fields := len(h.Fields)
 	if h.Options&codec.OptUpgrade != 0 {
 		c.offers(h)
 	}
-	if !c.pool.service.Options().PassHost || len(authority) == 0 {
-		h.Authority = c.pool.host
-	}
-	p.out = h1.AppendRequestHead(p.out[:0], h, c.framing)
-	h.Authority, h.Fields = authority, h.Fields[:fields]
-	if len(p.out) == 0 {
+	out := c.pool.appendHead(h, c.framing)
+	h.Fields = h.Fields[:fields]
+	if len(out) == 0 {
 		c.attempt = nil
 		c.abort()
 		a.failLater(errUnsendable)
 		return
 	}
-	c.conn.Write(p.out)
-	c.wrote = len(p.out)
+	c.conn.Write(out)
+	c.wrote = len(out)
 	a.sent = p.loop.Clock()
 	c.headSent(h, end)
+}
+
+// appendHead is the head as the server gets it, lent until the next call; nothing when it cannot be sent.
+func (q *pool) appendHead(h *codec.Head, f codec.Framing) []byte {
+	p, authority := q.pools, h.Authority
+	if !q.service.Options().PassHost || len(authority) == 0 {
+		h.Authority = q.host
+	}
+	p.out = h1.AppendRequestHead(p.out[:0], h, f)
+	h.Authority = authority
+	return p.out
 }
 
 // Data is the Stream's: it sends request content.

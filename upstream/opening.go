@@ -14,6 +14,7 @@ type opening struct {
 	conn   reactor.Conn
 	since  reactor.Instant
 	limit  int         // how many attempts may wait for it
+	pipe   bool        // only those that may share a pipeline
 	config *tls.Config // of its handshake; nil in clear text
 
 	// Owned by the loop:
@@ -29,7 +30,10 @@ const maxStreams = 100
 func (q *pool) dial(a *Attempt) {
 	t, loop := q.target, q.pools.loop
 	o := &opening{pool: q, since: loop.Now(), limit: maxStreams}
-	if t.speaks() == spokenH1 || q.own(a.shape) {
+	switch h1 := t.speaks() == spokenH1; {
+	case h1 && q.pipelines(a.shape):
+		o.limit, o.pipe = q.service.Options().PipelineDepth, true
+	case h1, q.own(a.shape):
 		o.limit = 1
 	}
 	if t.Protocol == ProtocolTLS {
@@ -67,7 +71,7 @@ func (q *pool) awaitable(s Shape) *opening {
 	}
 	limit := q.service.Options().ConnectTimeout
 	for _, o := range q.openings {
-		if o.waiting.n < o.limit && (limit <= 0 || q.pools.loop.Now().Sub(o.since) < limit) {
+		if o.waiting.n < o.limit && (!o.pipe || q.pipelines(s)) && (limit <= 0 || q.pools.loop.Now().Sub(o.since) < limit) {
 			return o
 		}
 	}
@@ -137,9 +141,14 @@ func (o *opening) OnDrained() {
 	}
 	c := &h1conn{pool: q, conn: o.conn}
 	o.conn.SetSink(c)
-	c.carry(o.opened())
-	for a := o.opened(); a != nil; a = o.opened() { // it was not known that each needs its own
-		q.acquire(a)
+	q.pace.trip = q.pools.loop.Now().Sub(o.since)
+	q.begin(c, o.opened())
+	for a := o.opened(); a != nil; a = o.opened() {
+		if c.pipe != nil && c.pipe.room(a.shape) > 0 {
+			c.pipe.take(a)
+		} else { // it was not known that each needs its own
+			q.acquire(a)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 type Meter interface {
 	Opened()                // a connection was dialled
 	Reused()                // a request got a connection that had carried another
+	Replayed()              // a request was sent again: the connection that it shared ended, or a response before it was slow
 	Closed()                // an opened connection closed
 	Failed(kind codec.Kind) // an attempt failed
 }
@@ -32,13 +33,14 @@ type Pools struct {
 	seed     uint64 // the same on all loops
 
 	// Owned by the loop:
-	services []*local // by Service.slot
-	attempts []*Attempt
-	rnd      *rand.PCG
-	head     codec.Head // the response head being read
-	framer   h1.Framer
-	out      []byte // a request head being written
-	closing  bool
+	services  []*local // by Service.slot
+	attempts  []*Attempt
+	pipelines []*pipeline // that carry nothing
+	rnd       *rand.PCG
+	head      codec.Head // the response head being read
+	framer    h1.Framer
+	out       []byte // a request head being written
+	closing   bool
 }
 
 // NewPools makes the pools of one loop and enters them in the group, before any loop of the group runs.
@@ -110,7 +112,7 @@ func (p *Pools) newAttempt() *Attempt {
 
 func (p *Pools) freeAttempt(a *Attempt) {
 	a.service, a.receiver, a.pool, a.conn, a.awaits, a.err, a.next = nil, nil, nil, nil, nil, nil, nil
-	a.state, a.released = AttemptFree, false
+	a.state, a.released, a.pipe, a.holds = AttemptFree, false, nil, 0
 	a.sent, a.answered, a.queued, a.connecting, a.status = 0, 0, 0, 0, 0
 	p.attempts = append(p.attempts, a)
 }
@@ -151,6 +153,7 @@ type pool struct {
 	openings []*opening    // those that more than one attempt may wait for
 	tls      clientConfigs // with ProtocolTLS
 	queue    line          // waits for a connection
+	pace     pace          // with MultiplexPipeline
 	puts     uint8         // connections that became idle, modulo 256
 	turns    int           // connections freed and kept since another loop had one (ownTurns)
 	latency  *latency      // nil unless the strategy is PeakEWMA
@@ -175,7 +178,7 @@ func (q *pool) acquire(a *Attempt) {
 	}
 	if len(q.idle) > 0 {
 		q.meter.Reused()
-		q.pop().carry(a)
+		q.begin(q.pop(), a)
 		return
 	}
 	if q.untunnelled(a.shape) {
@@ -244,7 +247,7 @@ func (q *pool) put(c *h1conn) {
 	if q.queue.first != nil {
 		if !q.yield(c) {
 			q.meter.Reused()
-			c.carry(q.dequeue())
+			q.begin(c, q.dequeue())
 		}
 		return
 	}

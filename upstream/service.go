@@ -27,6 +27,8 @@ type Options struct {
 	IdleTimeout    time.Duration  // how long a connection stays idle in a pool
 	MaxIdle        int            // idle connections to one server, over all loops
 	MaxConnections int            // connections to one server, over all loops; 0: no limit
+	Multiplex      Multiplex      // of requests to HTTP/1.1 servers
+	PipelineDepth  int            // with MultiplexPipeline: requests on one connection, at most
 	PassHost       bool           // send the client's Host, else the server's
 	HeadLimits     h1.Limits      // of response heads
 	TLS            *tls.Config    // of connections to ProtocolTLS targets that are opened from now on; nil: the zero value. Without a

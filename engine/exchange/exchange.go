@@ -222,8 +222,8 @@ func (x *Exchange) open() {
 	if p := x.Route.Retry; p != nil {
 		q.Timeout = p.AttemptTimeout
 	}
-	q.Shape = x.shape()
 	o := s.Options()
+	q.Shape = x.shape(o)
 	if o.Strategy == upstream.ConsistentHash {
 		q.Key = s.Key(&x.RequestHead, x.path, x.Peer.Addr.Addr())
 	}
@@ -235,14 +235,29 @@ func (x *Exchange) open() {
 }
 
 // shape is what connections to a server the request can use.
-func (x *Exchange) shape() upstream.Shape {
+func (x *Exchange) shape(o *upstream.Options) upstream.Shape {
 	switch {
 	case x.tunnel == TunnelOffered:
 		return upstream.ShapeUpgrade
-	case x.request == RequestWhole && x.RequestHead.Framing == codec.NoContent && x.RequestHead.Method.Safe():
+	case o.Multiplex == upstream.MultiplexPipeline && x.request == RequestWhole && isBare(&x.RequestHead):
 		return upstream.ShapeBare
 	}
 	return upstream.ShapeAny
+}
+
+// isBare reports whether a request is an unconditional GET without content.
+func isBare(h *codec.Head) bool {
+	if h.Method != codec.MethodGet || h.Framing != codec.NoContent {
+		return false
+	}
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if f.ID == codec.FieldOther && len(f.Name) > 2 && f.Name[2] == '-' &&
+			(codec.EqualFold(f.Name, "If-None-Match") || codec.EqualFold(f.Name, "If-Modified-Since")) {
+			return false
+		}
+	}
+	return true
 }
 
 // holdContent pauses the client until there is a stream that takes its content.

@@ -211,6 +211,7 @@ type (
 
 func (m meter) Opened()           { m.w.opened++ }
 func (m meter) Reused()           {}
+func (m meter) Replayed()         {}
 func (m meter) Closed()           { m.w.closed++ }
 func (m meter) Failed(codec.Kind) {}
 

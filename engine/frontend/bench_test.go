@@ -86,6 +86,7 @@ type benchMeter struct{ nothing }
 
 func (benchMeter) Opened()           {}
 func (benchMeter) Reused()           {}
+func (benchMeter) Replayed()         {}
 func (benchMeter) Failed(codec.Kind) {}
 
 func (nothing) Done(*exchange.Exchange) {}
