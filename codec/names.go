@@ -111,6 +111,9 @@ const (
 	fieldCount
 )
 
+// FieldIDs is how many field ids there are, for tables indexed by FieldID.
+const FieldIDs = int(fieldCount)
+
 var fieldNames = [fieldCount]string{
 	FieldAccept:             "Accept",
 	FieldAcceptEncoding:     "Accept-Encoding",

@@ -119,6 +119,8 @@ var streamErrors = func() (t [2][streamFaultCount][codec.RetrySafe + 1]*codec.Er
 var (
 	errHeadTooLarge = &codec.Error{Side: codec.Client, Kind: codec.KindTooLarge, Status: 431,
 		Cause: errors.New("field section: longer than the limit")}
+	errUnsendable = &codec.Error{Side: codec.Internal, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,
+		Cause: errors.New("the request head cannot be sent as HTTP/2")}
 	errTooManyFields = &codec.Error{Side: codec.Client, Kind: codec.KindTooLarge, Status: 431,
 		Cause: errors.New("field section: more field lines than the limit")}
 )
