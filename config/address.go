@@ -35,15 +35,15 @@ const (
 	SchemeH2C   Scheme = "h2c"   // HTTP/2 without TLS
 )
 
-// port is the one of URLs that have none; 0 for what is no scheme.
-func (s Scheme) port() string {
+// Port is the one of URLs that have none; 0 for what is no scheme.
+func (s Scheme) Port() uint16 {
 	switch s {
 	case SchemeHTTP, SchemeH2C:
-		return "80"
+		return 80
 	case SchemeHTTPS:
-		return "443"
+		return 443
 	}
-	return ""
+	return 0
 }
 
 // ServerURL is where a server listens, and what it speaks.
@@ -77,7 +77,7 @@ func parseServerURL(s string) (ServerURL, error) {
 	}
 	word, authority, ok := strings.Cut(s, "://")
 	scheme := Scheme(word)
-	if !ok || scheme.port() == "" {
+	if !ok || scheme.Port() == 0 {
 		return ServerURL{}, errForm
 	}
 	authority = strings.TrimSuffix(authority, "/")
@@ -85,7 +85,7 @@ func parseServerURL(s string) (ServerURL, error) {
 		return ServerURL{}, errors.New("a server's URL has no path or query")
 	}
 	if i := strings.LastIndexByte(authority, ':'); i <= strings.LastIndexByte(authority, ']') {
-		authority += ":" + scheme.port()
+		authority += ":" + strconv.Itoa(int(scheme.Port()))
 	}
 	a, err := parseHostPort(authority)
 	switch {

@@ -22,14 +22,14 @@ const (
 	retryTime = time.Minute
 )
 
-// Watch calls changed each time the content of the file is another than it was last seen to be, and failed when it
-// cannot be read or watched, on one goroutine of its own, until stop is called. It notices writes in place, files,
+// Watch calls changed each time the content of one of the files is another than it was last seen to be, and failed when
+// one cannot be read or watched, on one goroutine of its own, until stop is called. It notices writes in place, files,
 // directories and symbolic links on the way that are replaced, and files that are gone for a while, of which it says
-// nothing. What was last seen is at first what Watch finds: call it before Load, so that no change falls between them.
-// The error is that of the kernel, when it lets us watch nothing more. stop may be called by any goroutine, also from
-// within changed and failed; a call that has begun goes on.
-func Watch(file string, changed func(), failed func(error)) (stop func(), err error) {
-	return watch(file, quietTime, func(f finding, err error) {
+// nothing. Changes that follow one another closely are one. What was last seen is at first what Watch finds: call it
+// before the files are read, so that no change falls between them. The error is that of the kernel, when it lets us watch
+// nothing more. stop may be called by any goroutine, also from within changed and failed; a call that has begun goes on.
+func Watch(files []string, changed func(), failed func(error)) (stop func(), err error) {
+	return watch(files, quietTime, func(f finding, err error) {
 		switch f {
 		case differs:
 			changed()
@@ -42,38 +42,46 @@ func Watch(file string, changed func(), failed func(error)) (stop func(), err er
 // finding is what a look at a file gave.
 type finding uint8
 
-// Findings.
+// Findings. Of several files, the last of these that is true of one is told.
 const (
 	unchanged finding = iota // the content is what was last seen
-	differs                  // the content is another
 	absent                   // there is no file, it may come back
-	faulty                   // the file cannot be read or watched; comes with an error
+	differs                  // the content is another
+	faulty                   // a file cannot be read or watched; comes with an error, and beside the others
 )
 
 // String names the finding.
-func (f finding) String() string { return [...]string{"unchanged", "differs", "absent", "faulty"}[f] }
+func (f finding) String() string { return [...]string{"unchanged", "absent", "differs", "faulty"}[f] }
 
-// watcher watches one file. Its goroutine owns all of it.
+// watcher watches files. Its goroutine owns all of it.
 type watcher struct {
-	file  string // absolute
+	files []watched
 	quiet time.Duration
 	tell  func(finding, error)
 
 	notify  *fsnotify.Watcher
 	lookups []string // that events are heard of, see lookups
-	seen    [sha256.Size]byte
 }
 
-func watch(file string, quiet time.Duration, tell func(finding, error)) (stop func(), err error) {
-	file, err = filepath.Abs(file)
-	if err != nil {
-		return nil, err
+// watched is one of its files.
+type watched struct {
+	path string // absolute
+	seen [sha256.Size]byte
+}
+
+func watch(files []string, quiet time.Duration, tell func(finding, error)) (stop func(), err error) {
+	w := &watcher{files: make([]watched, len(files)), quiet: quiet, tell: tell}
+	for i, file := range files {
+		if w.files[i].path, err = filepath.Abs(file); err != nil {
+			return nil, err
+		}
 	}
-	w := &watcher{file: file, quiet: quiet, tell: tell}
 	if err := w.listen(); err != nil {
 		return nil, err
 	}
-	w.read()
+	for i := range w.files {
+		_, _ = w.files[i].read()
+	}
 	done := make(chan struct{})
 	go w.run(done)
 	return sync.OnceFunc(func() { close(done) }), nil
@@ -101,26 +109,37 @@ func (w *watcher) run(done <-chan struct{}) {
 	}
 }
 
-// look listens anew, since what is on the way to the file may be other directories than before, and then reads the file:
+// look listens anew, since what is on the way to a file may be other directories than before, and then reads the files:
 // in this order, so that a later change is heard of. It reports whether both went well.
 func (w *watcher) look() bool {
 	listening := w.listen()
 	if listening != nil {
 		w.tell(faulty, listening)
 	}
-	f, err := w.read()
-	w.tell(f, err)
-	return listening == nil && f != faulty
+	found, whole := unchanged, true
+	for i := range w.files {
+		f, err := w.files[i].read()
+		if f == faulty {
+			w.tell(faulty, err)
+			whole = false
+			continue
+		}
+		found = max(found, f)
+	}
+	if whole || found == differs {
+		w.tell(found, nil)
+	}
+	return listening == nil && whole
 }
 
 // read compares the file with what was last seen.
-func (w *watcher) read() (finding, error) {
-	data, err := os.ReadFile(w.file)
+func (w *watched) read() (finding, error) {
+	data, err := os.ReadFile(w.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return absent, nil
 	case err != nil:
-		return faulty, fmt.Errorf("reading the configuration: %w", err)
+		return faulty, err
 	}
 	sum := sha256.Sum256(data)
 	if sum == w.seen {
@@ -130,16 +149,16 @@ func (w *watcher) read() (finding, error) {
 	return differs, nil
 }
 
-// listen hears of everything that finding the file depends on, in place of what was heard of before.
+// listen hears of everything that finding the files depends on, in place of what was heard of before.
 func (w *watcher) listen() error {
 	const tries = 10
 	for range tries {
-		names := lookups(w.file)
 		notify, err := fsnotify.NewWatcher()
 		if err != nil {
-			return fmt.Errorf("watching the configuration: %w", err)
+			return fmt.Errorf("watching: %w", err)
 		}
-		if err = add(notify, names); err == nil && slices.Equal(names, lookups(w.file)) {
+		names, stays, err := w.add(notify)
+		if err == nil && stays {
 			if w.notify != nil {
 				_ = w.notify.Close()
 			}
@@ -148,10 +167,24 @@ func (w *watcher) listen() error {
 		}
 		_ = notify.Close()
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // else it changes at this moment
-			return fmt.Errorf("watching the configuration: %w", err)
+			return fmt.Errorf("watching: %w", err)
 		}
 	}
-	return fmt.Errorf("watching the configuration: the directories of %s do not stay for as long as it takes", w.file)
+	return errors.New("watching: the directories do not stay for as long as it takes")
+}
+
+// add listens to what all files depend on. It reports whether that has stayed the same meanwhile.
+func (w *watcher) add(notify *fsnotify.Watcher) (all []string, stays bool, err error) {
+	stays = true
+	for i := range w.files {
+		names := lookups(w.files[i].path)
+		if err := add(notify, names); err != nil {
+			return nil, false, err
+		}
+		stays = stays && slices.Equal(names, lookups(w.files[i].path))
+		all = append(all, names...)
+	}
+	return all, stays, nil
 }
 
 // add listens to the directory of each name, from the first, so that one which is replaced meanwhile is heard of.

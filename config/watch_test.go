@@ -40,7 +40,12 @@ func newBed(t *testing.T) *bed {
 
 func (b *bed) watch(name string, quiet time.Duration) {
 	b.Helper()
-	stop, err := watch(b.path(name), quiet, func(f finding, err error) { b.sights <- sight{f, err} })
+	b.watchAll(quiet, b.path(name))
+}
+
+func (b *bed) watchAll(quiet time.Duration, paths ...string) {
+	b.Helper()
+	stop, err := watch(paths, quiet, func(f finding, err error) { b.sights <- sight{f, err} })
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -249,6 +254,31 @@ func TestWatchBurst(t *testing.T) {
 	b.expect(unchanged)
 }
 
+// TestWatchSeveral has several files, of which one cannot be read for a while.
+func TestWatchSeveral(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.write("a/a.pem", "1")
+	b.write("b/b.pem", "1")
+	// The one that is to be faulty is looked at last: when that is told, nothing of the look is to come.
+	b.watchAll(testQuiet, b.path("b/b.pem"), b.path("c/c.pem"), b.path("a/a.pem"))
+	b.overwrite("b/b.pem", "2")
+	b.expect(differs)
+	b.overwrite("a/a.pem", "1") // of the three one is not there
+	b.expect(absent)
+	b.remove("a/a.pem")
+	b.expect(absent)
+	b.must(os.Mkdir(b.path("a/a.pem"), 0o755))
+	b.expect(faulty)
+	b.overwrite("b/b.pem", "3")
+	b.expect(faulty)
+	b.expect(differs)
+	b.write("new/c.pem", "1")
+	b.rename("new", "c")
+	b.expect(faulty)
+	b.expect(differs)
+}
+
 // TestWatchCalls is of what Watch makes of findings.
 func TestWatchCalls(t *testing.T) {
 	t.Parallel()
@@ -256,14 +286,14 @@ func TestWatchCalls(t *testing.T) {
 	b.write("c.yaml", "1")
 	calls := make(chan string, 10)
 	var stop func()
-	stop, err := Watch(b.path("c.yaml"), func() {
+	stop, err := Watch([]string{b.path("c.yaml")}, func() {
 		calls <- "changed"
 		stop()
 	}, func(err error) { calls <- err.Error() })
 	b.must(err)
 	b.must(os.Mkdir(b.path("d"), 0o755))
 	b.link("d", "c.yaml")
-	if got := <-calls; !strings.HasPrefix(got, "reading the configuration: ") {
+	if got := <-calls; !strings.HasPrefix(got, "read "+b.path("c.yaml")) {
 		t.Error(got)
 	}
 	b.write("e.yaml", "2")

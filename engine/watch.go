@@ -15,7 +15,7 @@ func (e *Engine) watchFile() {
 		e.unwatch()
 		e.unwatch = nil
 	case watch && e.unwatch == nil:
-		stop, err := config.Watch(e.options.File, func() { _ = e.ReloadFile() }, e.watchFailed)
+		stop, err := config.Watch([]string{e.options.File}, func() { _ = e.ReloadFile() }, e.watchFailed)
 		if err != nil {
 			e.watchFailed(err)
 			return
