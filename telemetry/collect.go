@@ -9,12 +9,12 @@ import (
 )
 
 // snapshot copies what mu guards, so that a slow scrape does not hold up a reload.
-func (r *Registry) snapshot() ([]*Route, []*EntryPoint, []*Service, configState,
-	[upgradeResults]uint64) {
+func (r *Registry) snapshot() ([]*Route, []*EntryPoint, []*Service, configState, map[series]tally) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Collect(maps.Values(r.routes)), slices.Collect(maps.Values(r.entryPoints)),
-		slices.Collect(maps.Values(r.services)), r.config, r.upgrades
+		slices.Collect(maps.Values(r.services)), r.config,
+		map[series]tally{upgradesEnded: r.upgrades, tlsCertificateReloads: r.reloads, tlsOCSPFetches: r.staples}
 }
 
 // scrape sends the values of one scrape. Label values are in the catalogue's order.
@@ -149,6 +149,14 @@ func (s scrape) now(r *Registry, source Source) {
 			s.counter(breakerChanges, n, k.service, k.server, k.breaker, k.to)
 		}
 	}
+	certificates := map[[2]string]bool{}
+	source.Certificates(func(c CertificateSample) {
+		key := [2]string{valid(c.EntryPoint), valid(c.File)}
+		if !certificates[key] {
+			certificates[key] = true
+			s.gauge(tlsCertificateExpiry, float64(c.Expires.Unix()), key[0], key[1], valid(c.Name))
+		}
+	})
 	s.process(source.Process())
 }
 

@@ -25,12 +25,14 @@ type Registry struct {
 
 	source atomic.Pointer[Source] // nil before SetSource
 
-	mu          sync.Mutex // guards what follows, to upgrades; never taken by a loop
+	mu          sync.Mutex // guards what follows, to staples; never taken by a loop
 	routes      map[routeKey]*Route
 	entryPoints map[string]*EntryPoint
 	services    map[string]*Service
 	config      configState
-	upgrades    [upgradeResults]uint64
+	upgrades    tally
+	reloads     tally // of certificates
+	staples     tally // OCSP responses
 
 	changing sync.Mutex // guards changes; a loop may take it, when a server or breaker changes
 	changes  map[changeKey]uint64
@@ -190,27 +192,39 @@ func (r *Registry) ConfigLoaded(ok bool, at time.Time) {
 	r.config.lastSuccess = at
 }
 
-// upgradeResult is how an attempt to hand over to a new process ended.
-type upgradeResult uint8
+// result is how an attempt at something ended.
+type result uint8
 
 const (
-	upgradeSuccess upgradeResult = iota
-	upgradeFailure
-	upgradeResults
+	success result = iota
+	failure
+	results
 )
 
-func (r upgradeResult) String() string { return [...]string{"success", "failure"}[r] }
+func (r result) String() string { return [...]string{"success", "failure"}[r] }
 
-// UpgradeEnded notes that a new process took over (ok), or that this one goes on because it did not.
-func (r *Registry) UpgradeEnded(ok bool) {
-	result := upgradeFailure
+// tally counts attempts by result.
+type tally [results]uint64
+
+// tally counts one more attempt.
+func (r *Registry) tally(t *tally, ok bool) {
+	of := failure
 	if ok {
-		result = upgradeSuccess
+		of = success
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.upgrades[result]++
+	t[of]++
 }
+
+// UpgradeEnded notes that a new process took over (ok), or that this one goes on because it did not.
+func (r *Registry) UpgradeEnded(ok bool) { r.tally(&r.upgrades, ok) }
+
+// CertificatesReloaded notes that changed files of certificates were taken (ok), or that one was refused.
+func (r *Registry) CertificatesReloaded(ok bool) { r.tally(&r.reloads, ok) }
+
+// StapleFetched notes that an OCSP response was got (ok), or not.
+func (r *Registry) StapleFetched(ok bool) { r.tally(&r.staples, ok) }
 
 // Describe sends the description of every series. It is for the Prometheus library.
 func (r *Registry) Describe(out chan<- *prometheus.Desc) {
@@ -222,12 +236,14 @@ func (r *Registry) Describe(out chan<- *prometheus.Desc) {
 // Collect sends the value of every series, summed over the loops, which go on meanwhile. It is for the Prometheus
 // library.
 func (r *Registry) Collect(out chan<- prometheus.Metric) {
-	routes, entryPoints, services, config, upgrades := r.snapshot()
+	routes, entryPoints, services, config, tallies := r.snapshot()
 	s := scrape{out: out}
 	s.gauge(buildInfo, 1, r.version, runtime.Version())
 	s.config(config)
-	for result, n := range upgrades {
-		s.counter(upgradesEnded, n, upgradeResult(result).String())
+	for id, t := range tallies {
+		for of, n := range t {
+			s.counter(id, n, result(of).String())
+		}
 	}
 	for _, e := range entryPoints {
 		s.entryPoint(e, &r.names)

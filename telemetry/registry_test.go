@@ -75,6 +75,12 @@ func (testSource) Breakers(yield func(BreakerSample)) {
 	yield(BreakerSample{"app", "http://a", "guard", BreakerClosed})
 }
 
+func (testSource) Certificates(yield func(CertificateSample)) {
+	c := CertificateSample{"https", "/etc/a.crt", "a.example", time.Unix(1893456000, 0)}
+	yield(c)
+	yield(c)
+}
+
 func (testSource) Process() ProcessSample {
 	return ProcessSample{OldSnapshots: 2, Overload: 1, MemoryUsed: 1 << 20, MemoryLimit: 2 << 20, InvariantsBroken: 5}
 }
@@ -136,6 +142,10 @@ func TestScrapeText(t *testing.T) {
 	r.ConfigLoaded(true, time.UnixMilli(1_700_000_000_250))
 	r.ConfigLoaded(false, time.UnixMilli(1_800_000_000_000))
 	r.UpgradeEnded(false)
+	r.CertificatesReloaded(true)
+	r.CertificatesReloaded(false)
+	r.CertificatesReloaded(false)
+	r.StapleFetched(true)
 
 	r.ServerChanged("app", "http://a", ServerEjected)
 	r.ServerChanged("app", "http://a", ServerReturned)

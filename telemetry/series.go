@@ -27,6 +27,9 @@ const (
 	http2OpenConnections
 	http2Errors
 	clientErrors
+	tlsCertificateExpiry
+	tlsCertificateReloads
+	tlsOCSPFetches
 	requests
 	requestDuration
 	addedDuration
@@ -139,6 +142,16 @@ var catalogue = [seriesCount]description{
 	clientErrors: {"traffic_client_errors_total", counterKind,
 		"Errors of clients that belong to no route, such as malformed requests, by kind.",
 		[]string{"entrypoint", "kind"}, nil},
+
+	tlsCertificateExpiry: {"traffic_tls_certificate_expiry_timestamp_seconds", gaugeKind,
+		"When a certificate in force expires, in seconds since 1970, by the file it is from and the first name in it.",
+		[]string{"entrypoint", "file", "name"}, nil},
+	tlsCertificateReloads: {"traffic_tls_certificate_reloads_total", counterKind,
+		"Times that changed files of certificates, keys or authorities were read, by result: success, or failure when one was refused and what was in force stays.",
+		[]string{"result"}, nil},
+	tlsOCSPFetches: {"traffic_tls_ocsp_fetches_total", counterKind,
+		"Attempts to get an OCSP response for a certificate that must have one, by result: success or failure.",
+		[]string{"result"}, nil},
 
 	requests: {"traffic_requests_total", counterKind,
 		"Requests ended, by class of the status code sent (1xx to 5xx); 0 when the client was gone before a response.",

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"maps"
 	"strings"
+	"time"
 )
 
 // Source knows what no loop counts: how things are now. A scrape asks it, from any goroutine and several at a time; it
@@ -12,6 +13,8 @@ type Source interface {
 	Servers(yield func(*ServerSample))
 	// Breakers calls yield for every circuit breaker in use.
 	Breakers(yield func(BreakerSample))
+	// Certificates calls yield for every certificate of every entry point in use.
+	Certificates(yield func(CertificateSample))
 	Process() ProcessSample
 }
 
@@ -48,6 +51,12 @@ const (
 )
 
 func (s BreakerState) String() string { return [...]string{"closed", "half_open", "open"}[s] }
+
+// CertificateSample is one certificate of an entry point now.
+type CertificateSample struct {
+	EntryPoint, File, Name string // Name is one of those in it
+	Expires                time.Time
+}
 
 // ProcessSample is the process as a whole now.
 type ProcessSample struct {
