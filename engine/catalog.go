@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"traffic_management/engine/certs"
 	"traffic_management/telemetry"
 	"traffic_management/upstream"
 )
@@ -13,6 +14,7 @@ import (
 // configuration still finds its own. Not shared: a change works on a clone, which is taken over with the change.
 type catalog struct {
 	events      func(upstream.Event) // told what happens to servers; immutable
+	keeper      *certs.Keeper        // immutable, shared by clones
 	services    map[string]*upstream.Service
 	routes      numbering[routeName]
 	entryPoints numbering[string]
@@ -27,9 +29,10 @@ type numbering[K comparable] struct {
 	numbers map[K]int
 }
 
-func newCatalog(events func(upstream.Event)) *catalog {
+func newCatalog(events func(upstream.Event), keeper *certs.Keeper) *catalog {
 	return &catalog{
 		events:      events,
+		keeper:      keeper,
 		services:    map[string]*upstream.Service{},
 		routes:      numbering[routeName]{numbers: map[routeName]int{}},
 		entryPoints: numbering[string]{numbers: map[string]int{}},
@@ -37,7 +40,7 @@ func newCatalog(events func(upstream.Event)) *catalog {
 }
 
 func (c *catalog) clone() *catalog {
-	return &catalog{events: c.events, services: maps.Clone(c.services), routes: c.routes.clone(),
+	return &catalog{events: c.events, keeper: c.keeper, services: maps.Clone(c.services), routes: c.routes.clone(),
 		entryPoints: c.entryPoints.clone()}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"traffic_management/config"
+	"traffic_management/engine/certs"
 	"traffic_management/engine/reactor"
 	"traffic_management/engine/systemd"
 	"traffic_management/telemetry"
@@ -50,6 +51,7 @@ type Engine struct {
 	workers  []*worker
 	batches  bool // socket calls of a turn are made together
 	names    *names
+	keeper   *certs.Keeper
 	ctx      context.Context // of a reload; ends when Shutdown begins
 	stop     context.CancelFunc
 	ended    chan struct{} // closed when the goroutines that follow the loops are to end
@@ -65,6 +67,8 @@ type Engine struct {
 	catalog *catalog
 	first   *change // what New prepared and Start brings into force
 	unwatch func()  // ends the watching of the file; nil while it is not watched
+
+	certificates certificateWatch
 
 	failure atomic.Pointer[loadFailure] // the last; nil when none was
 
@@ -112,7 +116,8 @@ func New(c *config.Config, o Options) (*Engine, error) {
 		registry: telemetry.New(o.Loops, o.Version, names), group: upstream.NewGroup(o.Loops),
 		handshakes: reactor.NewHandshakes(0, 0), names: newNames(&o), old: generations{ended: make(chan struct{}, 1)},
 		events: make(chan upstream.Event, eventQueue), ended: make(chan struct{})}
-	e.catalog = newCatalog(e.happened)
+	e.keeper = certs.NewKeeper(o.Logger, o.Inherited.secrets(), e.registry.StapleFetched)
+	e.catalog = newCatalog(e.happened, e.keeper)
 	e.overload = newOverload(o.Logger, newMemoryMeter().read, e.onEach((*worker).relieve), e.onEach((*worker).letGo))
 	e.registry.SetSource(source{e})
 	e.ctx, e.stop = context.WithCancel(context.Background())
@@ -174,6 +179,7 @@ func (e *Engine) Start(ctx context.Context) {
 	e.running.Go(e.followGenerations)
 	e.running.Go(func() { e.overload.watch(e.ended) })
 	e.running.Go(e.logEvents)
+	e.running.Go(func() { e.keeper.Run(e.ctx) })
 	e.stage = stageServing
 	e.commit(ch)
 	e.registry.ConfigLoaded(true, ch.next.loadedAt)

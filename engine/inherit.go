@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -21,7 +22,8 @@ const handoverVariable = "TRAFFIC_MANAGEMENT_HANDOVER"
 
 // handover is what one process passes to the one that replaces it.
 type handover struct {
-	Ready   int      `json:"ready"` // a pipe: the new process writes handoverReady when it serves
+	Ready   int      `json:"ready"`   // a pipe: the new process writes handoverReady when it serves
+	Secrets int      `json:"secrets"` // a pipe with those of session tickets in it, which have no place in an environment
 	Sockets []handed `json:"sockets"`
 }
 
@@ -42,6 +44,7 @@ type handed struct {
 type Inheritance struct {
 	sockets  []handed
 	ready    *os.File // nil: nobody waits
+	tickets  []byte   // secrets of session tickets; nil: none were passed
 	notifier *systemd.Notifier
 	watchdog time.Duration // within which the service manager wants to hear of the process; 0: never
 }
@@ -58,6 +61,15 @@ func Inherit() (*Inheritance, error) {
 		in.sockets = h.Sockets
 		unix.CloseOnExec(h.Ready)
 		in.ready = os.NewFile(uintptr(h.Ready), "ready")
+		if h.Secrets == 0 { // of a program from before there was TLS
+			return in, nil
+		}
+		secrets := os.NewFile(uintptr(h.Secrets), "secrets")
+		defer secrets.Close()
+		var err error
+		if in.tickets, err = io.ReadAll(secrets); err != nil {
+			return nil, fmt.Errorf("%s: %w", handoverVariable, err)
+		}
 		return in, nil
 	}
 	for _, fd := range systemd.Sockets(os.Getenv) {
@@ -73,6 +85,14 @@ func Inherit() (*Inheritance, error) {
 		in.sockets[at].Descriptors = append(in.sockets[at].Descriptors, fd)
 	}
 	return in, nil
+}
+
+// secrets are those of session tickets of the process before, nil when there was none.
+func (in *Inheritance) secrets() []byte {
+	if in == nil {
+		return nil
+	}
+	return in.tickets
 }
 
 // take gives out the sockets that were passed for an address, nil when there are none: those that had the same key, or,

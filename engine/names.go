@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/netip"
 	"reflect"
@@ -77,7 +78,7 @@ func (n *names) unwatch(v *service) { n.resolver.Unwatch(v.hosts()...) }
 func (n *names) use(v *service) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !reflect.DeepEqual(v.options, v.Options()) {
+	if !sameOptions(v.options, v.Options()) {
 		v.SetOptions(v.options)
 	}
 	for _, t := range v.Targets() {
@@ -89,6 +90,24 @@ func (n *names) use(v *service) {
 	n.checker.Set(v.Service, v.health)
 	if before != nil {
 		n.unwatch(before)
+	}
+}
+
+// sameOptions compares settings. Those of TLS hold sessions, which change all the time: the same ones are the same object.
+func sameOptions(a, b *upstream.Options) bool {
+	x, y := *a, *b
+	x.TLS, y.TLS = nil, nil
+	return a.TLS == b.TLS && reflect.DeepEqual(x, y)
+}
+
+// secure gives a service that is in use another TLS for connections that are opened from now on.
+func (n *names) secure(name string, c *tls.Config) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if v := n.services[name]; v != nil {
+		o := *v.Options()
+		o.TLS = c
+		v.SetOptions(&o)
 	}
 }
 
@@ -158,6 +177,7 @@ func (n *names) target(key targetKey, s *server, id string, addr reactor.Addr) *
 	t := n.targets[key]
 	if t == nil {
 		t = upstream.NewTarget(id, addr, s.host(), n.loops)
+		t.Protocol = protocols[s.url.Scheme]
 		n.targets[key] = t
 	}
 	t.SetBackup(s.backup)

@@ -155,7 +155,9 @@ func (e *Engine) commit(ch *change) {
 	next.loadedAt = time.Now()
 	e.state.Store(next)
 	e.replaceShared(before, next)
+	e.keeper.Use(next.snapshot.secured.servers, next.snapshot.secured.clients)
 	e.watchFile()
+	e.watchCertificates()
 	for _, d := range ch.leave {
 		d.listener.Close()
 	}
@@ -163,8 +165,8 @@ func (e *Engine) commit(ch *change) {
 		e.logger.Info("listening", "entrypoint", d.name, "address", d.listener.Addr().String(),
 			"loops", e.options.Loops, "io_uring", e.batches)
 	}
-	for _, text := range next.snapshot.conflicts {
-		if before == nil || !slices.Contains(before.snapshot.conflicts, text) {
+	for _, text := range next.snapshot.warnings {
+		if before == nil || !slices.Contains(before.snapshot.warnings, text) {
 			e.logger.Warn(text)
 		}
 	}

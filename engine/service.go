@@ -8,6 +8,7 @@ import (
 	"traffic_management/codec"
 	"traffic_management/codec/h1"
 	"traffic_management/config"
+	"traffic_management/engine/certs"
 	"traffic_management/engine/reactor"
 	"traffic_management/upstream"
 )
@@ -29,6 +30,10 @@ func (v *service) hosts() (hosts []string) {
 	}
 	return hosts
 }
+
+// protocols are what servers speak, by the scheme of their URL.
+var protocols = map[config.Scheme]upstream.Protocol{config.SchemeHTTP: upstream.ProtocolH1, config.SchemeH2C: upstream.ProtocolH2C,
+	config.SchemeHTTPS: upstream.ProtocolTLS}
 
 // server is one configured server; a name stands for any number of addresses.
 type server struct {
@@ -57,7 +62,7 @@ var hashKinds = map[config.HashKind]upstream.HashKind{config.HashClientIP: upstr
 var multiplexes = map[config.Multiplex]upstream.Multiplex{config.MultiplexOff: upstream.MultiplexOff,
 	config.MultiplexPipeline: upstream.MultiplexPipeline}
 
-func buildService(name string, c *config.Service, known *catalog) *service {
+func buildService(name string, c *config.Service, known *catalog, client *certs.Client) *service {
 	strategy, err := upstream.ParseStrategy(string(c.LoadBalancer.Strategy))
 	if err != nil {
 		panic("engine: a strategy that config takes is not known: " + err.Error())
@@ -79,6 +84,9 @@ func buildService(name string, c *config.Service, known *catalog) *service {
 		PipelineDepth:  c.Pool.PipelineDepth,
 		PassHost:       c.PassHostHeader,
 		HeadLimits:     responseLimits,
+	}
+	if client != nil {
+		o.TLS = client.Config()
 	}
 	if b.Sticky != nil {
 		o.Sticky = buildSticky(&b.Sticky.Cookie)
@@ -154,7 +162,7 @@ func (s *server) host() string {
 	switch {
 	case s.url.Path != "":
 		return "localhost"
-	case s.url.Port == 80:
+	case s.url.Port == s.url.Scheme.Port():
 		return hostOnly(s.url.Host)
 	}
 	return s.url.Address.String()

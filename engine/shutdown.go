@@ -23,6 +23,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	if e.unwatch != nil {
 		e.unwatch()
 	}
+	e.certificates.end()
 	e.changing.Unlock()
 	e.stopListening()
 	var draining sync.WaitGroup

@@ -2,11 +2,14 @@ package engine
 
 import (
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"traffic_management/codec/h1"
 	"traffic_management/config"
+	"traffic_management/engine/certs"
 	"traffic_management/engine/exchange"
 	"traffic_management/engine/frontend"
 	"traffic_management/routing"
@@ -18,7 +21,8 @@ type snapshot struct {
 	entryPoints []*entryPoint     // by name
 	routes      []*exchange.Route // by name
 	services    []*service        // by name
-	conflicts   []string          // what is odd about the routers, for the log
+	warnings    []string          // what is odd about routers and certificates, for the log
+	secured     secured
 }
 
 // entryPoint is one entry point, without its sockets.
@@ -35,11 +39,11 @@ type entryPoint struct {
 // build compiles a configuration with what the catalogue knows of those before, and enters what is new to it. The
 // errors are of config.Errors, all at once.
 func build(c *config.Config, known *catalog) (*snapshot, error) {
-	s := &snapshot{}
+	with, errs := secure(c, known.keeper)
+	s := &snapshot{secured: with}
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
-		s.services = append(s.services, buildService(name, c.Services[name], known))
+		s.services = append(s.services, buildService(name, c.Services[name], known, s.secured.clients[name]))
 	}
-	errs := notYet(c)
 	entries := make(map[string][]routing.Entry[*exchange.Route])
 	for _, name := range slices.Sorted(maps.Keys(c.Routers)) {
 		r := c.Routers[name]
@@ -64,23 +68,31 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 		e := buildEntryPoint(name, c.EntryPoints[name])
 		e.env.EntryPoint = known.entryPoints.of(name)
 		e.env.Table = routing.NewTable(entries[name])
+		if server := s.secured.servers[name]; server != nil {
+			e.tls = &frontend.TLS{Config: server.Config(), HandshakeTimeout: c.EntryPoints[name].TLS.HandshakeTimeout}
+			if !server.OneSet() {
+				e.env.Hosts = server
+			}
+		}
 		s.entryPoints = append(s.entryPoints, e)
 		e.conflicts = routing.Conflicts(entries[name])
 		for _, conflict := range e.conflicts {
-			s.conflicts = append(s.conflicts, "entry point "+name+": "+conflict.Text)
+			s.warnings = append(s.warnings, "entry point "+name+": "+conflict.Text)
 		}
 	}
+	s.warnings = append(s.warnings, s.secured.warnings(time.Now())...)
 	return s, nil
 }
 
-// Check finds what Load cannot know to be wrong with a configuration: rules that do not parse, an error of
-// config.Errors, and, as warnings, routers that can never be reached or that only their names put in order.
+// Check finds what Load cannot know to be wrong with a configuration: rules that do not parse and certificates that
+// cannot be used, errors of config.Errors, and, as warnings, routers that can never be reached or that only their names
+// put in order, and certificates that have expired.
 func Check(c *config.Config) (warnings []string, err error) {
-	s, err := build(c, newCatalog(nil))
+	s, err := build(c, newCatalog(nil, certs.NewKeeper(slog.New(slog.DiscardHandler), nil, nil)))
 	if err != nil {
 		return nil, err
 	}
-	return s.conflicts, nil
+	return s.warnings, nil
 }
 
 // ruleError places an error of a router's rule in the file.

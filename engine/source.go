@@ -44,6 +44,19 @@ func (s source) Breakers(yield func(telemetry.BreakerSample)) {
 	}
 }
 
+// Certificates is the telemetry.Source's.
+func (s source) Certificates(yield func(telemetry.CertificateSample)) {
+	state := s.current()
+	if state == nil {
+		return
+	}
+	for name, server := range state.snapshot.secured.servers {
+		for _, c := range server.Certificates() {
+			yield(telemetry.CertificateSample{EntryPoint: name, File: c.File, Name: c.Name, Expires: c.Expires})
+		}
+	}
+}
+
 // breakerStates are the states as the series have them, by their names in package upstream.
 var breakerStates = map[string]telemetry.BreakerState{
 	upstream.BreakerClosed.String():   telemetry.BreakerClosed,

@@ -134,10 +134,29 @@ func (e *Engine) awaitReady(from *os.File) error {
 	return nil
 }
 
+// filled is the end of a pipe from which b can be read. It is no longer than a pipe has room for.
+func filled(b []byte) (*os.File, error) {
+	from, to, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer to.Close()
+	if _, err := to.Write(b); err != nil {
+		from.Close()
+		return nil, err
+	}
+	return from, nil
+}
+
 // fork starts the new process with everything that listens, and the end of a pipe to say that it serves.
 func (e *Engine) fork(ready *os.File) (pid int, err error) {
-	h := handover{Ready: firstPassed}
-	files := []uintptr{0, 1, 2, ready.Fd()}
+	secrets, err := filled(e.keeper.Secrets())
+	if err != nil {
+		return 0, err
+	}
+	defer secrets.Close()
+	h := handover{Ready: firstPassed, Secrets: firstPassed + 1}
+	files := []uintptr{0, 1, 2, ready.Fd(), secrets.Fd()}
 	add := func(key, address string, kept bool, fds ...int) {
 		one := handed{Key: key, Address: address, Kept: kept}
 		for _, fd := range fds {

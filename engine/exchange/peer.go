@@ -28,7 +28,8 @@ type Peer struct {
 	current bool // a session for the same name would have them now, too
 }
 
-// HostOptions knows which TLS options the connections of each host are made with. It is immutable.
+// HostOptions knows which TLS options the connections of each host are made with. Any goroutine may ask it. Its answer for
+// a host changes when a certificate is replaced by one with other names.
 type HostOptions interface {
 	// Options is the number of a host's options; host is lent, in lower case, without port and trailing dot, and empty
 	// for a client that names none. Equal numbers mean equal options, in this configuration and any other.

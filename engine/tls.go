@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"traffic_management/config"
+	"traffic_management/engine/certs"
+)
+
+// secured is what one configuration does its handshakes with.
+type secured struct {
+	servers map[string]*certs.Server // by entry point, of those with TLS
+	clients map[string]*certs.Client // by service, of those with a server that wants it
+}
+
+// secure reads the certificates that a configuration names. The errors are everything that is wrong with them.
+func secure(c *config.Config, k *certs.Keeper) (secured, config.Errors) {
+	s := secured{servers: map[string]*certs.Server{}, clients: map[string]*certs.Client{}}
+	var errs config.Errors
+	add := func(faults []certs.Fault) {
+		for _, f := range faults {
+			errs = append(errs, config.Error{Position: c.Position(f.Key), Key: f.Key, Msg: f.Err.Error()})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.EntryPoints)) {
+		if t := c.EntryPoints[name].TLS; t != nil {
+			server, faults := k.NewServer(name, t)
+			s.servers[name] = server
+			add(faults)
+		}
+	}
+	https := func(v config.Server) bool { return v.URL.Scheme == config.SchemeHTTPS }
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+		if v := c.Services[name]; slices.ContainsFunc(v.Servers, https) {
+			client, faults := k.NewClient(name, v.TLS)
+			s.clients[name] = client
+			add(faults)
+		}
+	}
+	return s, errs
+}
+
+// warnings is what is odd about the certificates, for the log.
+func (s *secured) warnings(now time.Time) (texts []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.servers)) {
+		for _, text := range s.servers[name].Warnings(now) {
+			texts = append(texts, "entry point "+name+": "+text)
+		}
+	}
+	return texts
+}
+
+// files are the paths of everything that was read.
+func (s *secured) files() (files []string) {
+	for _, server := range s.servers {
+		files = append(files, server.Files()...)
+	}
+	for _, client := range s.clients {
+		files = append(files, client.Files()...)
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
+// certificateWatch is the watching of the files of certificates. Engine.changing guards it.
+type certificateWatch struct {
+	files []string // sorted; empty while none are watched
+	stop  func()
+}
+
+func (w *certificateWatch) end() {
+	if w.stop != nil {
+		w.stop()
+	}
+	*w = certificateWatch{}
+}
+
+// watchCertificates watches the files that the configuration in force names. e.changing is held.
+func (e *Engine) watchCertificates() {
+	s := &e.current().snapshot.secured
+	var files []string
+	if e.Config().Reload.Watch {
+		files = s.files()
+	}
+	if slices.Equal(files, e.certificates.files) {
+		return
+	}
+	e.certificates.end()
+	if len(files) == 0 {
+		return
+	}
+	failed := func(err error) {
+		e.logger.Error("files of certificates cannot be watched; SIGHUP still loads them", "error", err)
+	}
+	stop, err := config.Watch(files, e.refreshCertificates, failed)
+	if err != nil {
+		failed(err)
+		return
+	}
+	e.certificates = certificateWatch{files, stop}
+	e.running.Go(e.refreshCertificates) // what was changed after it was read, and before it was watched
+}
+
+// refreshCertificates reads the files of certificates anew. What is wrong with one leaves what it had before in force. No
+// connection is touched.
+func (e *Engine) refreshCertificates() {
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	if e.stage != stageServing {
+		return
+	}
+	s := &e.current().snapshot.secured
+	for _, name := range slices.Sorted(maps.Keys(s.servers)) {
+		e.refreshed("entrypoint", name, s.servers[name].Refresh)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.clients)) {
+		if e.refreshed("service", name, s.clients[name].Refresh) {
+			e.names.secure(name, s.clients[name].Config())
+		}
+	}
+}
+
+// refreshed reads the files of one entry point or service anew, and logs and counts what came of it.
+func (e *Engine) refreshed(kind, name string, refresh func() (bool, []certs.Fault)) (changed bool) {
+	changed, faults := refresh()
+	for _, f := range faults {
+		e.logger.Error("a certificate was not loaded, the one before stays in force", kind, name, "key", f.Key, "error", f.Err)
+	}
+	if changed {
+		e.logger.Info("certificates loaded", kind, name)
+	}
+	if changed || len(faults) > 0 {
+		e.registry.CertificatesReloaded(len(faults) == 0)
+	}
+	return changed
+}
