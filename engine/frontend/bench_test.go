@@ -21,7 +21,6 @@ type benchLoop struct {
 	now      reactor.Instant
 	deferred []func()
 	dialled  *benchConn
-	server   reactor.Sink
 }
 
 func (l *benchLoop) Index() int                            { return 0 }
@@ -39,9 +38,9 @@ func (l *benchLoop) AcceptTLS(reactor.Conn, *tls.Config, func(reactor.Conn, erro
 func (l *benchLoop) Defer(f func())   { l.deferred = append(l.deferred, f) }
 func (l *benchLoop) Post(func()) bool { return false }
 
-// Dial keeps the sink: what it was given is the one connection to the server.
+// Dial returns the one connection to the server.
 func (l *benchLoop) Dial(_ reactor.Addr, s reactor.Sink) reactor.Conn {
-	l.server = s
+	l.dialled.sink = s
 	return l.dialled
 }
 
@@ -54,8 +53,9 @@ func (l *benchLoop) settle() {
 
 // benchConn receives what it is fed and forgets what it is given.
 type benchConn struct {
-	in  []byte
-	out []byte
+	in   []byte
+	out  []byte
+	sink reactor.Sink // of the connection to the server
 }
 
 func (c *benchConn) In() []byte                { return c.in }
@@ -72,7 +72,7 @@ func (c *benchConn) Unsent() int               { return 0 }
 func (c *benchConn) Detach() (int, bool)       { return -1, false }
 func (c *benchConn) Peer() netip.AddrPort      { return netip.MustParseAddrPort("127.0.0.1:4000") }
 func (c *benchConn) Local() netip.AddrPort     { return netip.MustParseAddrPort("127.0.0.1:8080") }
-func (c *benchConn) SetSink(reactor.Sink)      {}
+func (c *benchConn) SetSink(s reactor.Sink)    { c.sink = s }
 func (c *benchConn) TLS() *tls.ConnectionState { return nil }
 func (c *benchConn) Writev(bufs [][]byte) {
 	for _, b := range bufs {
@@ -100,6 +100,29 @@ func (nothing) HTTP2Opened()            {}
 func (nothing) HTTP2Closed()            {}
 func (nothing) HTTP2Error(string)       {}
 
+// newBench is an entry point of a benchLoop that leads to one server; o has what it is to have of unusual options.
+func newBench(tb testing.TB, o upstream.Options) (*benchLoop, *frontend.EntryPoint) {
+	l := &benchLoop{dialled: &benchConn{}}
+	o.PassHost, o.MaxIdle, o.HeadLimits = true, 8, h1.Limits{HeadBytes: 65536, Fields: 100}
+	o.RequestTimeout, o.ResponseIdle, o.IdleTimeout, o.ConnectTimeout = time.Minute, time.Minute, time.Minute, time.Minute
+	service := upstream.NewService("s", &o, nil)
+	service.SetTargets([]*upstream.Target{upstream.NewTarget("t", reactor.Addr{}, "h", 1)})
+	rule, err := routing.Parse("PathPrefix(`/`)")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pools := upstream.NewPools(l, upstream.NewGroup(1), 1, func(*upstream.Service) upstream.Meter { return benchMeter{} })
+	entry := &frontend.EntryPoint{
+		Local: exchange.NewLocal(l, pools, nothing{}, 1),
+		Conns: frontend.NewConnections(), Meter: nothing{},
+		Env: &exchange.Env{Generation: new(exchange.Generation), Table: routing.NewTable([]routing.Entry[*exchange.Route]{
+			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: service}}})},
+		Settings: &frontend.Settings{HeaderTimeout: time.Minute, IdleTimeout: time.Minute, WriteTimeout: time.Minute,
+			Limits: h1.Limits{HeadBytes: 16384, Fields: 100}},
+	}
+	return l, entry
+}
+
 // BenchmarkRequest is one keep-alive request through frontend, exchange, routing, pool and back, without sockets.
 func BenchmarkRequest(b *testing.B) {
 	requests := map[string]string{
@@ -113,24 +136,7 @@ func BenchmarkRequest(b *testing.B) {
 		string(make([]byte, 128)))
 	for name, request := range requests {
 		b.Run(name, func(b *testing.B) {
-			l := &benchLoop{dialled: &benchConn{}}
-			service := upstream.NewService("s", &upstream.Options{PassHost: true, MaxIdle: 8, RequestTimeout: time.Minute,
-				ResponseIdle: time.Minute, IdleTimeout: time.Minute, ConnectTimeout: time.Minute,
-				HeadLimits: h1.Limits{HeadBytes: 65536, Fields: 100}}, nil)
-			service.SetTargets([]*upstream.Target{upstream.NewTarget("t", reactor.Addr{}, "h", 1)})
-			rule, err := routing.Parse("PathPrefix(`/`)")
-			if err != nil {
-				b.Fatal(err)
-			}
-			pools := upstream.NewPools(l, upstream.NewGroup(1), 1, func(*upstream.Service) upstream.Meter { return benchMeter{} })
-			entry := &frontend.EntryPoint{
-				Local: exchange.NewLocal(l, pools, nothing{}, 1),
-				Conns: frontend.NewConnections(), Meter: nothing{},
-				Env: &exchange.Env{Generation: new(exchange.Generation), Table: routing.NewTable([]routing.Entry[*exchange.Route]{
-					{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: service}}})},
-				Settings: &frontend.Settings{HeaderTimeout: time.Minute, IdleTimeout: time.Minute, WriteTimeout: time.Minute,
-					Limits: h1.Limits{HeadBytes: 16384, Fields: 100}},
-			}
+			l, entry := newBench(b, upstream.Options{})
 			client := &benchConn{}
 			sink := entry.Accept(client)
 			open, raw := false, []byte(request)
@@ -143,11 +149,11 @@ func BenchmarkRequest(b *testing.B) {
 				l.settle()
 				if !open {
 					open = true
-					l.server.OnDrained()
+					l.dialled.sink.OnDrained()
 					l.settle()
 				}
 				l.dialled.in = response
-				l.server.OnData()
+				l.dialled.sink.OnData()
 				l.settle()
 				if len(client.out) < 128 || len(l.dialled.out) < len(request) {
 					b.Fatalf("client got %q, server got %q", client.out, l.dialled.out)
