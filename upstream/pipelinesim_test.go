@@ -157,7 +157,7 @@ type pipeClient struct {
 	stream  codec.Stream
 	shape   Shape
 	started bool // a final head came
-	got     int // bytes of content
+	got     int  // bytes of content
 	holds   bool
 	tries   int
 	timer   reactor.Timer
