@@ -1,5 +1,6 @@
 # What can be made here; `make` lists it. Needed: Go, git, make, bash. `make check` needs a C compiler for the race
-# detector; bench, pprof and deb-test install what they compare with, load with or check with, as root or through sudo.
+# detector; bench, pprof, interop and deb-test install what they compare with, load with or check with, as root or through
+# sudo.
 
 SHELL         := /bin/bash
 .SHELLFLAGS   := -euo pipefail -c
@@ -12,15 +13,15 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    := 60s
 BENCHFLAGS  :=
 
-# $(call install,PROGRAM...): the Debian packages of the same names, for programs that are missing.
-install = missing=(); for p in $(1); do command -v $$p >/dev/null || missing+=($$p); done; \
+# $(call install,PROGRAM[=PACKAGE]...): the Debian packages, of the same name when none is given, of programs that are missing.
+install = missing=(); for p in $(1); do command -v $${p%=*} >/dev/null || missing+=($${p\#*=}); done; \
 	if (($${\#missing[@]})); then \
 		root=(); if ((EUID)); then root=(sudo -n); fi; \
 		"$${root[@]}" apt-get update -qq; \
 		"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$${missing[@]}"; \
 	fi
 
-.PHONY: help build run test check lint race fuzz bench drill pprof deb deb-test clean
+.PHONY: help build run test check lint race fuzz bench drill interop pprof deb deb-test clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +73,7 @@ lint: ## gofmt, go vet, staticcheck and the directions of imports
 	set -x
 	go vet ./...
 	go -C perf/buffers vet ./...
+	go -C perf/interop vet ./...
 	go run $(STATICCHECK) -tags invariants ./...
 	go test -count 1 .
 
@@ -97,6 +99,10 @@ bench: ## measure against nginx and HAProxy into perf/RESULTS.md, about half an 
 
 drill: ## kill servers, change the configuration and replace the program under load, into perf/DRILLS.md
 	go run ./perf/drill
+
+interop: ## programs of others speak through the proxy: h2spec, gRPC, curl, nghttp, Node.js, Chromium
+	@$(call install,curl nghttp=nghttp2-client node=nodejs chromium)
+	go -C perf/interop test -count 1 -timeout 20m ./...
 
 pprof: build ## profile the proxy under load: bin/cpu.pprof and its flame graph, bin/flame.html
 	@$(call install,wrk curl)
