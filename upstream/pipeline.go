@@ -121,7 +121,9 @@ func (p *pipeline) room(s Shape) int {
 	}
 	used := p.placed.n + p.behind.n
 	if p.conn.attempt != nil {
-		used++
+		if used++; q.pools.loop.Now().Sub(p.since) > p.patience() {
+			return 0
+		}
 	}
 	return q.pace.depth(o.PipelineDepth) - used
 }

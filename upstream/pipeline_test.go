@@ -309,17 +309,18 @@ func TestPipelineBulk(t *testing.T) {
 // Where no other connection is to be had, requests wait on. Their time runs from when they were sent.
 func TestPipelineWithoutOtherConnections(t *testing.T) {
 	b := pipelineBed(t, 8, func(o *Options) { o.MaxConnections = 1 })
-	first := b.bares("a")[0]
-	b.loop.Advance(10 * time.Second)
-	second := b.bares("b")[0]
-	o := b.origins[0]
-	o.say(saying("A")[:30])
-	b.loop.Advance(5 * time.Second)
+	callers := b.bares("a", "b")
+	first, second := callers[0], callers[1]
+	b.loop.Advance(15 * time.Second)
+	late := b.bare("late") // not behind what stalls
+	b.loop.Advance(time.Second + reactor.Tick)
+	late.hears("failed: " + errQueueTimeout.Cause.Error())
+	late.release()
 	b.served(1)
-	o.say(saying("A")[30:])
+	b.origins[0].say(saying("A"))
 	first.hears("head 200", "data A end")
 	first.release()
-	b.loop.Advance(16 * time.Second) // 21 s after it was sent
+	b.loop.Advance(5 * time.Second) // 21 s after it was sent
 	second.hears("failed: " + errHeadTimeout.Cause.Error())
 	second.release()
 	b.clean()
@@ -528,4 +529,50 @@ func TestPipelineUnsendable(t *testing.T) {
 	good.release()
 	bad.release()
 	b.clean()
+}
+
+// A server that takes long for each has a connection for each request, and is tried again after a while; one that is
+// merely slower has fewer follow one another.
+func TestPipelineSlowServer(t *testing.T) {
+	for _, c := range []struct {
+		gap    time.Duration // between responses
+		rounds int           // of 8 requests
+		depth  int           // in the end
+	}{
+		{0, 6, 8}, {waitBudget / 100, 6, 8}, {waitBudget / 4, 6, 4}, {waitBudget, 6, 0}, {50 * time.Millisecond, 2, 0},
+	} {
+		b := pipelineBed(t, 8)
+		for range c.rounds {
+			callers := b.bares("a", "b", "c", "d", "e", "f", "g", "h")
+			b.loop.Run()
+			for range callers {
+				for _, o := range b.origins {
+					if o.got != "" {
+						o.say(saying("x"))
+						_, o.got, _ = strings.Cut(o.got, "\r\n\r\n")
+					}
+				}
+				b.loop.Advance(c.gap)
+			}
+			for _, c := range callers {
+				c.release()
+			}
+		}
+		q := b.pools.local(b.service).pools[0]
+		depth := 0
+		if q.pipelines(ShapeBare) {
+			depth = q.pace.depth(8)
+		}
+		if depth != c.depth {
+			t.Errorf("%v between responses: %d follow one another, want %d", c.gap, depth, c.depth)
+		}
+		if b.loop.Advance(breather); !q.pipelines(ShapeBare) || q.pace.depth(8) < 4 {
+			t.Errorf("%v between responses: it is not tried again", c.gap)
+		}
+		b.orphans = true
+		for _, o := range b.origins {
+			o.conn.Abort()
+		}
+		b.clean()
+	}
 }

@@ -21,6 +21,7 @@ type benchLoop struct {
 	now      reactor.Instant
 	deferred []func()
 	dialled  *benchConn
+	dials    int
 }
 
 func (l *benchLoop) Index() int                            { return 0 }
@@ -41,6 +42,7 @@ func (l *benchLoop) Post(func()) bool { return false }
 // Dial returns the one connection to the server.
 func (l *benchLoop) Dial(_ reactor.Addr, s reactor.Sink) reactor.Conn {
 	l.dialled.sink = s
+	l.dials++
 	return l.dialled
 }
 
