@@ -173,7 +173,7 @@ func (s *Session) hear(t *Stream) {
 
 // later asks for Deliver.
 func (s *Session) later() {
-	if s.duty == dutyNone && s.phase != phaseFailed {
+	if s.duty == dutyNone {
 		s.duty = dutyAsked
 		s.events.Later()
 	}
