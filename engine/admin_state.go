@@ -115,6 +115,15 @@ type entryPointView struct {
 	Open           int64  `json:"open"` // of clients, tunnels included
 	Tunnels        int64  `json:"tunnels"`
 	MaxConnections int    `json:"max_connections"` // 0: no limit
+
+	Certificates []certificateView `json:"certificates,omitempty"` // with TLS
+}
+
+// certificateView is one certificate in force.
+type certificateView struct {
+	File    string    `json:"file"`
+	Name    string    `json:"name"` // one of those in it
+	Expires time.Time `json:"expires"`
 }
 
 func (a *admin) overview(w http.ResponseWriter, _ *http.Request) error {
@@ -150,7 +159,14 @@ func (e *Engine) entryPointViews(s *state) []entryPointView {
 	views := []entryPointView{}
 	for i, ep := range s.snapshot.entryPoints {
 		open, tunnels := e.registry.EntryPoint(ep.name).Open()
-		views = append(views, entryPointView{ep.name, s.doors[i].listener.Addr().String(), open, tunnels, ep.maxConnections})
+		view := entryPointView{Name: ep.name, Address: s.doors[i].listener.Addr().String(), Open: open, Tunnels: tunnels,
+			MaxConnections: ep.maxConnections}
+		if server := s.snapshot.secured.servers[ep.name]; server != nil {
+			for _, c := range server.Certificates() {
+				view.Certificates = append(view.Certificates, certificateView{c.File, c.Name, c.Expires})
+			}
+		}
+		views = append(views, view)
 	}
 	return views
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"traffic_management/codec/h2"
 	"traffic_management/config"
 	"traffic_management/engine/certs"
 	"traffic_management/engine/reactor"
@@ -111,7 +112,7 @@ func New(c *config.Config, o Options) (*Engine, error) {
 	if o.Loops <= 0 {
 		o.Loops = runtime.GOMAXPROCS(0)
 	}
-	names := telemetry.Names{Errors: errorKinds, Handshakes: handshakeReasons}
+	names := telemetry.Names{Errors: errorKinds, Handshakes: handshakeReasons, HTTP2: h2.Reasons}
 	e := &Engine{options: o, logger: o.Logger, seed: rand.Uint64(), started: time.Now(),
 		registry: telemetry.New(o.Loops, o.Version, names), group: upstream.NewGroup(o.Loops),
 		handshakes: reactor.NewHandshakes(0, 0), names: newNames(&o), old: generations{ended: make(chan struct{}, 1)},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"traffic_management/codec"
+	"traffic_management/codec/h2"
 	"traffic_management/engine/exchange"
 	"traffic_management/engine/frontend"
 	"traffic_management/engine/reactor"
@@ -149,4 +150,8 @@ func (m entryMeter) Accepted() { m.Opened() }
 
 func (m entryMeter) HandshakeFailed(reason string) {
 	m.EntryPointShard.HandshakeFailed(slices.Index(handshakeReasons, reason))
+}
+
+func (m entryMeter) HTTP2Error(reason string) {
+	m.EntryPointShard.HTTP2Error(slices.Index(h2.Reasons, reason))
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"traffic_management/codec/h1"
+	"traffic_management/codec/h2"
 	"traffic_management/config"
 	"traffic_management/engine/certs"
 	"traffic_management/engine/exchange"
@@ -70,7 +71,9 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 		e.env.Table = routing.NewTable(entries[name])
 		if server := s.secured.servers[name]; server != nil {
 			e.tls = &frontend.TLS{Config: server.Config(), HandshakeTimeout: c.EntryPoints[name].TLS.HandshakeTimeout}
-			e.env.Hosts = server // also where all hosts have the same options: a reload may have given them others
+			if !server.OneSet() {
+				e.env.Hosts = server
+			}
 		}
 		s.entryPoints = append(s.entryPoints, e)
 		e.conflicts = routing.Conflicts(entries[name])
@@ -127,6 +130,15 @@ func buildEntryPoint(name string, c *config.EntryPoint) *entryPoint {
 			TunnelIdle:    h.TunnelIdleTimeout,
 			Limits:        h1.Limits{HeadBytes: h.MaxHeadBytes, Fields: h.MaxHeaders},
 			MaxRequests:   int(h.MaxRequestsPerConnection),
+			HTTP2: &h2.Config{
+				MaxStreams:      h.HTTP2.MaxConcurrentStreams,
+				StreamWindow:    h.HTTP2.InitialWindow,
+				ConnWindow:      h.HTTP2.ConnectionWindow,
+				MaxHeadBytes:    h.MaxHeadBytes,
+				MaxFields:       h.MaxHeaders,
+				ExtendedConnect: slices.Contains(h.UpgradeProtocols, "websocket"),
+				WriteStall:      h.WriteTimeout,
+			},
 		},
 	}
 }

@@ -21,8 +21,10 @@ import (
 	"traffic_management/internal/testcert"
 )
 
-// withMetrics is a configuration whose metrics can be scraped.
-func withMetrics(s site) text { return text(s.String() + "metrics: {address: '127.0.0.1:0'}\n") }
+// withMetrics is a configuration whose metrics can be scraped, and its API asked.
+func withMetrics(s site) text {
+	return text(s.String() + "metrics: {address: '127.0.0.1:0'}\nadmin: {address: '127.0.0.1:0'}\n")
+}
 
 // secureClient is a client connection over TLS that speaks HTTP/1.1.
 type secureClient struct {
@@ -104,6 +106,14 @@ func TestCertificateIsReplaced(t *testing.T) {
 	}
 	if !has(expiry(before)) {
 		t.Error("the metrics do not say when the certificate expires")
+	}
+	office := &office{proxy: p, t: t}
+	answer := office.text(office.do("GET", "/api/overview", ""), http.StatusOK)
+	expires := before.ConnectionState().PeerCertificates[0].NotAfter.Format(time.RFC3339)
+	for _, want := range []string{`"file": "` + certFile + `"`, `"name": "a.test"`, `"expires": "` + expires + `"`} {
+		if !strings.Contains(answer, want) {
+			t.Errorf("the API does not say %s: %s", want, answer)
+		}
 	}
 
 	ca.Write(dir, "web", "a.test", "b.test")

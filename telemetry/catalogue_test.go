@@ -62,6 +62,8 @@ garbage collector), ` + "`process_open_fds` against `process_max_fds`" + `.
 | Which circuit breakers are open | ` + "`traffic_breaker_state == 2`" + ` |
 | Do retries run out of their budget | ` + "`rate(traffic_upstream_retries_refused_total[5m]) > 0`" + ` |
 | Is memory short | ` + "`traffic_overload_level > 0`" + ` |
+| Which certificates expire within two weeks | ` + "`traffic_tls_certificate_expiry_timestamp_seconds - time() < 14 * 86400`" + ` |
+| Was a changed certificate refused | ` + "`increase(traffic_tls_certificate_reloads_total{result=\"failure\"}[1h]) > 0`" + ` |
 | Was the last configuration refused | ` + "`traffic_config_last_load_successful == 0`" + ` |
 `)
 	return b.String()

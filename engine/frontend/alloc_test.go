@@ -48,7 +48,7 @@ func withAll(r *exchange.Route) {
 }
 
 // newEntry makes an entry point of a loop that leads to the one server at addr.
-func newEntry(t *testing.T, loop reactor.Loop, addr reactor.Addr, configure ...func(*exchange.Route)) *frontend.EntryPoint {
+func newEntry(t testing.TB, loop reactor.Loop, addr reactor.Addr, configure ...func(*exchange.Route)) *frontend.EntryPoint {
 	service := upstream.NewService("s", &upstream.Options{PassHost: true, MaxIdle: 8, RequestTimeout: time.Minute,
 		ResponseIdle: time.Minute, IdleTimeout: time.Minute, ConnectTimeout: time.Minute,
 		HeadLimits: h1.Limits{HeadBytes: 4096, Fields: 30}}, nil)

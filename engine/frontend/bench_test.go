@@ -57,7 +57,7 @@ func (l *benchLoop) settle() {
 type benchConn struct {
 	in   []byte
 	out  []byte
-	sink reactor.Sink // of the connection to the server
+	sink reactor.Sink
 }
 
 func (c *benchConn) In() []byte                { return c.in }

@@ -30,6 +30,8 @@ type Connections struct {
 	cutOff    int    // exchanges that ended because the loop did
 	out       []byte // a response head being written
 	framer    h1.Framer
+
+	freeStreams *stream // of HTTP/2 connections
 }
 
 // NewConnections makes an empty set.

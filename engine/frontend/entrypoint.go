@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"traffic_management/codec/h1"
+	"traffic_management/codec/h2"
 	"traffic_management/engine/exchange"
 	"traffic_management/engine/reactor"
 )
@@ -19,6 +20,7 @@ type Settings struct {
 	TunnelIdle    time.Duration // longest silence in both directions of a tunnel
 	Limits        h1.Limits     // of request heads and trailer sections
 	MaxRequests   int           // on one connection; 0: no limit
+	HTTP2         *h2.Config    // nil: HTTP/2 is not spoken
 }
 
 // Meter counts the client connections of one entry point on one loop.
@@ -31,6 +33,9 @@ type Meter interface {
 	// text, HandshakeTimeout or HandshakeEnded.
 	Handshake(resumed bool)
 	HandshakeFailed(reason string)
+	HTTP2Opened()             // a connection speaks HTTP/2
+	HTTP2Closed()             // that connection closed
+	HTTP2Error(reason string) // it was ended for what the client sent: an h2.Error's reason
 }
 
 // EntryPoint is one entry point's part of one loop. It belongs to the loop.

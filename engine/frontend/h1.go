@@ -22,7 +22,7 @@ const (
 	phaseDiscard                  // the response is out, the rest of its request is read and dropped
 	phaseTunnel                   // an exchange runs, a tunnel: what the client sends is another protocol's
 	phaseTunnelEnded              // as phaseTunnel, but the client's side has ended
-	phaseClosed                   // the connection is the reactor's to end
+	phaseClosed                   // the connection is the reactor's to end, or speaks HTTP/2
 )
 
 func (p phase) String() string {
@@ -119,6 +119,9 @@ func (c *H1) readHead() bool {
 		c.phase, c.seen = phaseHead, 0
 	} else if bytes.IndexByte(in[c.seen:], '\n') < 0 && len(in) <= limits.HeadBytes && !c.conn.EOF() {
 		c.seen = len(in)
+		return false
+	}
+	if c.requests == 0 && in[0] == h2Preface[0] && c.detect(in) {
 		return false
 	}
 	x := e.Local.Begin(e.Env, c, &c.peer)

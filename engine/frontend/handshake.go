@@ -12,7 +12,7 @@ import (
 
 // TLS is what an entry point's configuration says of TLS; immutable.
 type TLS struct {
-	Config           *tls.Config
+	Config           *tls.Config   // offers "h2" only where Settings.HTTP2 is set
 	HandshakeTimeout time.Duration // from accepting a connection to the end of its handshake
 }
 
@@ -35,7 +35,8 @@ func (e *EntryPoint) beginHandshake(raw reactor.Conn) reactor.Sink {
 	return e.Local.Loop.AcceptTLS(raw, e.TLS.Config, c.done)
 }
 
-// done hears the end of the handshake.
+// done hears the end of the handshake. An established connection speaks what was agreed on; clients that do not
+// negotiate speak HTTP/1.1 (RFC 9113 section 3.2).
 func (c *handshake) done(conn reactor.Conn, err error) reactor.Sink {
 	e := c.entry
 	if err != nil {
@@ -50,6 +51,9 @@ func (c *handshake) done(conn reactor.Conn, err error) reactor.Sink {
 	state := conn.TLS()
 	c.meter.Handshake(state.DidResume)
 	c.replaced()
+	if state.NegotiatedProtocol == "h2" {
+		return e.beginH2(conn, c.meter, e.Local.Loop.Now())
+	}
 	return e.beginH1(conn, c.meter)
 }
 
