@@ -11,6 +11,7 @@ import (
 
 	"traffic_management/codec"
 	"traffic_management/codec/h1"
+	"traffic_management/codec/h2"
 	"traffic_management/engine/exchange"
 	"traffic_management/engine/frontend"
 	"traffic_management/engine/reactor"
@@ -36,6 +37,7 @@ type world struct {
 	retry   *exchange.RetryPolicy // nil in some worlds
 	targets []*upstream.Target
 	clients []*client
+	newer   []*h2client
 	plans   map[string]*plan
 	servers int
 	repeats int // requests that a server got again
@@ -118,7 +120,9 @@ func newWorld(t testing.TB, seed uint64) *world {
 			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: w.service, Retry: w.retry}}})},
 		Settings: &frontend.Settings{HeaderTimeout: headTimeout, BodyIdle: bodyIdle, BodyGrace: 5 * time.Second,
 			BodyMinRate: 10, IdleTimeout: clientIdle, WriteTimeout: writeTimeout, Limits: h1.Limits{HeadBytes: 4096, Fields: 30},
-			MaxRequests: []int{0, 0, 2, 3}[rnd.IntN(4)]},
+			MaxRequests: []int{0, 0, 2, 3}[rnd.IntN(4)],
+			HTTP2: &h2.Config{MaxStreams: 1 + rnd.IntN(8), StreamWindow: int64(1 + rnd.IntN(100_000)), ConnWindow: 65535,
+				MaxHeadBytes: 4096, MaxFields: 30, WriteStall: writeTimeout}},
 	}
 	for i := range 2 + rnd.IntN(10) {
 		var plans []*plan
@@ -127,6 +131,10 @@ func newWorld(t testing.TB, seed uint64) *world {
 			p := newPlan(rnd, fmt.Sprintf("c%d-%d", i, n), w.calm, old, w.retry)
 			w.plans[p.name] = p
 			plans = append(plans, p)
+		}
+		if !old && rnd.IntN(3) == 0 {
+			w.newer = append(w.newer, w.newH2Client(plans))
+			continue
 		}
 		c := w.newClient(plans)
 		c.pipelined = c.pipelined && !old
@@ -162,12 +170,15 @@ func (w *world) again(p *plan) {
 	if p.answer != 0 || p.trailer != "" && last.whole {
 		w.fault("sent again after a response or after trailers: %v", p)
 	}
-	percent := 0
+	percent, most := 0, len(w.clients)
+	for _, c := range w.newer {
+		most += len(c.requests)
+	}
 	if policy != nil {
 		percent = policy.BudgetPercent
 	}
-	if _, running := w.service.Retries(); running > int64(max(3, percent*len(w.clients)/100)) {
-		w.fault("%d of at most %d requests are being repeated, %d%% allowed", running, len(w.clients), percent)
+	if _, running := w.service.Retries(); running > int64(max(3, percent*most/100)) {
+		w.fault("%d of at most %d requests are being repeated, %d%% allowed", running, most, percent)
 	}
 	w.repeats++
 }
@@ -229,10 +240,14 @@ func (entryMeter) HTTP2Error(string)      {}
 
 // run lets the world take its course until nobody has anything left to do.
 func (w *world) run() {
-	for i, c := range w.clients {
-		var begin reactor.Timer
-		begin.Fire = c.start
-		w.loop.Loop.Arm(&begin, time.Duration(i)*time.Duration(w.rnd.IntN(100))*time.Millisecond)
+	begin := func(start func()) {
+		w.loop.Loop.Arm(&reactor.Timer{Fire: start}, time.Duration(w.rnd.IntN(500))*time.Millisecond)
+	}
+	for _, c := range w.clients {
+		begin(c.start)
+	}
+	for _, c := range w.newer {
+		begin(c.start)
 	}
 	if w.calm && w.rnd.IntN(3) == 0 {
 		w.drained, w.drain.Fire = drainPlanned, w.beginDrain
@@ -245,6 +260,11 @@ func (w *world) run() {
 	for _, c := range w.clients {
 		if !c.over {
 			w.fault("a client still waits after %d of %d responses", c.answered, len(c.plans))
+		}
+	}
+	for _, c := range w.newer {
+		if c.stage != h2over {
+			w.fault("a client of HTTP/2 still has %d requests open", c.open)
 		}
 	}
 }
@@ -264,28 +284,30 @@ func (w *world) beginDrain() {
 
 // judge checks what became of every request.
 func (w *world) judge() {
+	for _, p := range w.plans {
+		told := 1
+		if p.outcome == outcomeUnsent {
+			told = 0
+		}
+		switch {
+		case p.outcome == outcomeOpen:
+			w.fault("has no outcome: %v", p)
+		case w.calm && p.observed > 0 && p.outcome != outcomeRight:
+			w.fault("lost on its way to the client: %v", p)
+		case p.outcome == outcomeDropped && p.observed == 0: // its head did not arrive whole
+		case p.observed != told:
+			w.fault("%s (%v): the observer was told %d times", p.name, p.outcome, p.observed)
+		case p.outcome == outcomeRight && len(p.arrivals) == 0:
+			w.fault("%s: answered without having reached a server", p.name)
+		case p.mood >= moodBusy && p.outcome == outcomeRight && len(p.arrivals) <= p.lapses:
+			w.fault("%s: a whole response, but the server was to %v", p.name, p.mood)
+		}
+	}
 	for _, c := range w.clients {
 		all, bytesOut := true, uint64(0)
 		for _, p := range c.plans {
 			bytesOut += p.bytesOut
 			all = all && p.outcome == outcomeRight
-			told := 1
-			if p.outcome == outcomeUnsent {
-				told = 0
-			}
-			switch {
-			case p.outcome == outcomeOpen:
-				w.fault("%s has no outcome", p.name)
-			case w.calm && p.observed > 0 && p.outcome != outcomeRight:
-				w.fault("lost on its way to the client: %v", p)
-			case p.outcome == outcomeDropped && p.observed == 0: // its head did not arrive whole
-			case p.observed != told:
-				w.fault("%s (%v): the observer was told %d times", p.name, p.outcome, p.observed)
-			case p.outcome == outcomeRight && len(p.arrivals) == 0:
-				w.fault("%s: answered without having reached a server", p.name)
-			case p.mood >= moodBusy && p.outcome == outcomeRight && len(p.arrivals) <= p.lapses:
-				w.fault("%s: a whole response, but the server was to %v", p.name, p.mood)
-			}
 		}
 		if all && c.received != bytesOut {
 			w.fault("%s: the client received %d bytes, the observer saw %d", c.plans[0].name, c.received, bytesOut)
@@ -324,7 +346,7 @@ func (w *world) clean() {
 // a server gets what the client sent, and gets it twice only when that is allowed; everything ends in time, and nothing
 // is left at the end. In calm worlds, those of even seeds, every request is answered.
 func TestWorlds(t *testing.T) {
-	outcomes, repeats := map[string]int{}, 0
+	outcomes, repeats, newer := map[string]int{}, 0, 0
 	seeds := make([]uint64, 0, *worlds)
 	for seed := range uint64(*worlds) {
 		seeds = append(seeds, seed)
@@ -341,12 +363,19 @@ func TestWorlds(t *testing.T) {
 			t.Errorf("seed %d, fault %d of %d: %s", seed, i+1, len(w.faults), f)
 		}
 		repeats += w.repeats
+		for _, c := range w.newer {
+			for _, r := range c.requests {
+				if r.p.outcome == outcomeRight {
+					newer++
+				}
+			}
+		}
 		for _, p := range w.plans {
 			outcomes[fmt.Sprintf("calm %v: %v", w.calm, p.outcome)]++
 		}
 	}
-	t.Log(outcomes, repeats, "sent again")
-	if *only < 0 && *worlds >= 64 && (repeats < 50 || outcomes["calm true: right"] == 0) {
+	t.Log(outcomes, repeats, "sent again;", newer, "right over HTTP/2")
+	if *only < 0 && *worlds >= 64 && (repeats < 50 || newer < 100 || outcomes["calm true: right"] == 0) {
 		t.Error("the worlds do not try what they are for")
 	}
 }
@@ -360,6 +389,11 @@ func TestWorldsRepeat(t *testing.T) {
 			w.run()
 			for _, c := range w.clients {
 				told[i] += fmt.Sprintln(c.received, c.plans)
+			}
+			for _, c := range w.newer {
+				for _, r := range c.requests {
+					told[i] += fmt.Sprintln(len(r.in), r.p)
+				}
 			}
 		}
 		if told[0] != told[1] {

@@ -138,7 +138,7 @@ func (s *server) whole() {
 	s.visit.content, s.visit.whole = len(s.in.content), true
 	s.check()
 	p := s.plan
-	if len(s.in.content) != len(p.content) || s.in.trailer != p.trailer {
+	if len(s.in.content) != len(p.content) || !strings.EqualFold(s.in.trailer, p.trailer) {
 		s.w.fault("%s: the server received %d of %d bytes and trailer %q", p.name, len(s.in.content), len(p.content), s.in.trailer)
 	}
 	switch m := s.visit.mood; {
