@@ -250,9 +250,12 @@ func (s *Session) fault(t *Stream, f streamFault) {
 	s.fail(t, streamErrors[s.role][f][retry])
 }
 
-// fail is fault with an error of its own.
+// fail is fault with an error of its own. A client's receiver that has heard a whole response hears nothing more.
 func (s *Session) fail(t *Stream, e *codec.Error) {
 	r := t.receiver
+	if s.role == client && t.heard == partWhole && t.held.size == 0 && t.after == endingNone && t.tunnel != tunnelOpen {
+		r = nil
+	}
 	t.receiver = nil
 	s.forget(t)
 	s.dropHeld(t)
