@@ -231,8 +231,7 @@ func (p *pipeline) heard(h *codec.Head) {
 	if h.Version == codec.HTTP10 {
 		q.pace.rest(q.pools.loop.Now(), distrust)
 	}
-	_, coded := h.Lookup("Transfer-Encoding")
-	if h.Status == 304 || h.Status == 204 && (h.Length > 0 || coded) {
+	if h.Status == 304 || h.Status == 204 && (h.Length > 0 || h.Get(codec.FieldTransferEncoding) != nil) {
 		c.keep |= codec.OptClose // content may follow all the same
 	}
 	if c.keep != 0 {

@@ -165,6 +165,8 @@ func TestPipelineEnds(t *testing.T) {
 		{"until close", head + "\r\nhi", end, []string{"head 200", "data hi end"}},
 		{"304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 40\r\n\r\n" + saying("evil"), nil, []string{"head 304 end"}},
 		{"204 with length", "HTTP/1.1 204 No Content\r\nContent-Length: 40\r\n\r\n" + saying("evil"), nil, []string{"head 204 end"}},
+		{"204 with chunks", "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n" + saying("evil"), nil,
+			[]string{"head 204 end"}},
 		{"end behind it", saying("hi"), end, []string{"head 200", "data hi end"}},
 		{"end in content", head + "Content-Length: 9\r\n\r\nhi", end, []string{"head 200", "data hi", failed(errTruncated)}},
 		{"end before it", "", end, []string{failed(errClosed)}},
