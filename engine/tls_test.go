@@ -293,3 +293,20 @@ func TestReloadReadsCertificates(t *testing.T) {
 		t.Error("a reload does not read the certificate anew")
 	}
 }
+
+// TestStrictNames refuses a client whose name no certificate has, and counts why.
+func TestStrictNames(t *testing.T) {
+	ca, b := testcert.New(t), named(t, "main")
+	certFile, keyFile := ca.Write(t.TempDir(), "web", "a.test")
+	p := startText(t, withMetrics(site{servers: []string{b.address},
+		entry: fmt.Sprintf("tls: {cert_file: %s, key_file: %s, sni_strict: true}", certFile, keyFile)}).String(), 1)
+	if _, content := p.dialTLS(t, ca.Client("a.test")).ask(t, "a.test"); content != "main" {
+		t.Errorf("a name that is known: %q", content)
+	}
+	_, err := tls.Dial("tcp", p.address, ca.Client("other.test"))
+	if err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+		t.Errorf("a name that is not: %v, want the alert unrecognized_name", err)
+	}
+	const line = "\ntraffic_tls_handshake_failures_total{entrypoint=\"web\",reason=\"name\"} 1\n"
+	within(t, "the refusal is counted", func() bool { return strings.Contains(p.scrape(t), line) })
+}
