@@ -12,6 +12,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    := 60s
 BENCHFLAGS  :=
+OVER        := http
 
 # $(call install,PROGRAM[=PACKAGE]...): the Debian packages, of the same name when none is given, of programs that are missing.
 install = missing=(); for p in $(1); do command -v $${p%=*} >/dev/null || missing+=($${p\#*=}); done; \
@@ -104,20 +105,29 @@ interop: ## programs of others speak through the proxy: h2spec, gRPC, curl, nght
 	@$(call install,curl nghttp=nghttp2-client node=nodejs chromium)
 	go -C perf/interop test -count 1 -timeout 20m ./...
 
-pprof: build ## profile the proxy under load: bin/cpu.pprof and its flame graph, bin/flame.html
-	@$(call install,wrk curl)
-	go build -o bin/backend ./perf/backend
+pprof: build ## profile the proxy under load into bin/cpu.pprof and its flame graph, bin/flame.html; OVER=https or h2 with TLS
+	@$(call install,curl openssl)
+	go build -o bin/ ./perf/backend ./perf/load
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost \
+		-keyout bin/pprof.key -out bin/pprof.pem 2>/dev/null
 	cat >bin/pprof.yaml <<-'END'
-	entrypoints: {web: {address: 127.0.0.1:9702}}
+	entrypoints: {web: {address: 127.0.0.1:9702}, secure: {address: 127.0.0.1:9705,
+	tls: {cert_file: bin/pprof.pem, key_file: bin/pprof.key}}}
 	services: {backend: {servers: [{url: http://127.0.0.1:9701}]}}
 	routers: {all: {rule: PathPrefix(`/`), service: backend}}
 	END
+	case $(OVER) in
+	http) load=(-url http://127.0.0.1:9702/128) ;;
+	https) load=(-url https://127.0.0.1:9705/128) ;;
+	h2) load=(-url https://127.0.0.1:9705/128 -conns 16 -streams 10) ;;
+	*) echo 'OVER is http, https or h2'; exit 1 ;;
+	esac
 	trap 'kill $$(jobs -rp) 2>/dev/null || true; wait' EXIT
 	bin/backend -listen 127.0.0.1:9701 &
 	$(PROGRAM) -c bin/pprof.yaml --loops 1 --pprof 127.0.0.1:9703 &
 	get() { curl --silent --show-error --fail --retry 50 --retry-connrefused --retry-delay 1 "$$@"; }
 	get -o bin/pprof.out http://127.0.0.1:9702/128
-	wrk -t1 -c64 -d14s -s perf/wrk/get.lua http://127.0.0.1:9702/128 &
+	bin/load "$${load[@]}" -seconds 14 &
 	get -o bin/cpu.pprof 'http://127.0.0.1:9703/debug/pprof/profile?seconds=10'
 	wait %3
 	go tool pprof -http 127.0.0.1:9704 -no_browser bin/cpu.pprof &

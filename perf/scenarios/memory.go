@@ -51,7 +51,7 @@ func memoryTLS(ctx context.Context, b *Bed, x *report.Result) error {
 
 // mostPerTLSClient is what an idle client over TLS may cost ours, in bytes: the standard library's connection with its
 // two ciphers is most of it.
-const mostPerTLSClient = 16000
+const mostPerTLSClient = 14000
 
 // idle adds the bar of what an idle client costs.
 func idle(x *report.Result, most float64) {
