@@ -184,8 +184,8 @@ func appendResponse(dst []byte, h *codec.Head, f codec.Framing, tunnel bool) []b
 		}
 	case f == codec.ByLength:
 		dst = appendLength(dst, h.Length)
-	case f == codec.NoContent:
-		dst = appendLength(dst, max(h.Length, 0))
+	case f == codec.NoContent && h.Length >= 0: // else END_STREAM says it
+		dst = appendLength(dst, h.Length)
 	}
 	return dst
 }
