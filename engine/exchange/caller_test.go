@@ -84,15 +84,20 @@ func (c *caller) Head(h *codec.Head, end bool) {
 }
 
 func (c *caller) Data(p []byte, end bool) {
+	c.heard = noteData(c.heard, p, end)
+}
+
+// noteData adds content to what was heard. In which pieces it came is the network's affair.
+func noteData(heard []string, p []byte, end bool) []string {
 	text := "data " + string(p)
-	if n := len(c.heard); n > 0 && strings.HasPrefix(c.heard[n-1], "data ") { // in which pieces is the network's affair
-		text = c.heard[n-1] + string(p)
-		c.heard = c.heard[:n-1]
+	if n := len(heard); n > 0 && strings.HasPrefix(heard[n-1], "data ") {
+		text = heard[n-1] + string(p)
+		heard = heard[:n-1]
 	}
 	if end {
 		text += " end"
 	}
-	c.heard = append(c.heard, text)
+	return append(heard, text)
 }
 
 func (c *caller) Trailers(t []codec.Field) {
