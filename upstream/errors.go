@@ -34,6 +34,8 @@ var (
 		Cause: errText("the server left the service")}
 	errUnsent = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetrySafe, Status: 502,
 		Cause: errText("the server closed the connection before the request left")}
+	errNotTaken = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetrySafe, Status: 502,
+		Cause: errText("the server goes away, or has enough requests, and did not look at this one")}
 	errHungUp = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetrySafe, Status: 502,
 		Cause: errText("the server closed the connection as soon as it was open")}
 	errIdleRace = &codec.Error{Side: codec.Upstream, Kind: codec.KindClosed, Retry: codec.RetryIdle, Status: 502,

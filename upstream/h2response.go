@@ -100,6 +100,8 @@ func (r *h2response) Failed(e *codec.Error) {
 		return
 	case e.Cause == errClosed.Cause:
 		e = s.lost(a)
+	case e.Retry == codec.RetrySafe:
+		e = errNotTaken
 	}
 	s.broken(e)
 }

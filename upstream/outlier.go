@@ -102,8 +102,9 @@ func (s *Service) readmit(t *Target, now reactor.Instant, why string) {
 }
 
 // blames reports whether an error speaks against the server: not when the client, a limit of ours, or the end of an
-// idle connection was the cause, nor when a tunnel was reset, which is how some servers end theirs.
+// idle connection was the cause, nor when it asked for the next connection, nor when a tunnel was reset, which is how some
+// servers end theirs.
 func blames(e *codec.Error) bool {
 	return e.Side == codec.Upstream && e.Kind != codec.KindQueue && e.Kind != codec.KindNoTarget &&
-		e.Retry != codec.RetryIdle && e != errUnsent && e != errTunnelLost
+		e.Retry != codec.RetryIdle && e != errUnsent && e != errNotTaken && e != errTunnelLost
 }
