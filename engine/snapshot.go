@@ -71,9 +71,7 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 		e.env.Table = routing.NewTable(entries[name])
 		if server := s.secured.servers[name]; server != nil {
 			e.tls = &frontend.TLS{Config: server.Config(), HandshakeTimeout: c.EntryPoints[name].TLS.HandshakeTimeout}
-			if !server.OneSet() {
-				e.env.Hosts = server
-			}
+			e.env.Hosts = server // also where all hosts have the same options: a reload may have given them others
 		}
 		s.entryPoints = append(s.entryPoints, e)
 		e.conflicts = routing.Conflicts(entries[name])

@@ -260,7 +260,7 @@ func TestOptions(t *testing.T) {
 	c.Certificates[2].MinVersion = config.TLS13
 	s := b.server(c)
 	open, need, new := s.Options([]byte("open.test")), s.Options([]byte("need.test")), s.Options([]byte("new.test"))
-	if open == need || need == new || new == open || s.OneSet() {
+	if open == need || need == new || new == open {
 		t.Errorf("numbers %d, %d, %d", open, need, new)
 	}
 	for name, want := range map[string]int{"": open, "other": open, "127.0.0.1": open, "a.open.test": open, "b.a.need.test": open,
@@ -272,11 +272,6 @@ func TestOptions(t *testing.T) {
 	again := b.server(c)
 	if got := again.Options([]byte("need.test")); got != need {
 		t.Errorf("the next configuration numbers the same options %d, this one %d", got, need)
-	}
-	one := settings(c.CertFile, c.KeyFile)
-	one.Certificates = c.Certificates[:1]
-	if !b.server(one).OneSet() {
-		t.Error("certificates that ask for the same are of several sets")
 	}
 	host := []byte("a.need.test")
 	if n := testing.AllocsPerRun(100, func() { s.Options(host) }); n != 0 {

@@ -99,9 +99,6 @@ func (s *Server) enter(key string, c *config.Certificate) {
 // Config is for every handshake of the entry point; it stays the same when files are read anew.
 func (s *Server) Config() *tls.Config { return s.base }
 
-// OneSet reports whether all certificates ask for the same.
-func (s *Server) OneSet() bool { return len(s.sets) == 1 }
-
 // Options is the number of the options that a handshake for this host has: equal numbers mean equal options, in any
 // configuration. host is in lower case, without port and trailing dot, and lent; it is empty for a client that names
 // none. Any goroutine.
