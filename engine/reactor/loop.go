@@ -258,7 +258,7 @@ func (l *EventLoop) end() {
 }
 
 // LetGo gives up the memory that the loop keeps for later. On the loop.
-func (l *EventLoop) LetGo() { l.chunks = chunks{} }
+func (l *EventLoop) LetGo() { l.chunks, l.plain, l.record = chunks{}, nil, nil }
 
 // release closes the loop's own descriptors.
 func (l *EventLoop) release() {

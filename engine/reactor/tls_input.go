@@ -124,8 +124,11 @@ func (c *tlsConn) Hold(on bool) {
 		return
 	}
 	c.raw.Hold(false)
-	if len(c.in) > 0 || c.input != tlsInputOpen {
+	switch {
+	case len(c.in) > 0, c.input == tlsInputEnded:
 		c.Wake()
+	case c.input == tlsInputFailed:
+		c.raw.Wake()
 	}
 }
 

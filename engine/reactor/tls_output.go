@@ -47,6 +47,7 @@ func (l *EventLoop) sealAll() {
 		c.marks &^= markFlush
 		if c.stage == tlsOpen {
 			c.seal(nil)
+			l.settle()
 		}
 	}
 	l.seals, l.sealsDone = l.seals[:0], 0
