@@ -83,13 +83,15 @@ func reasonOf(err error, alert byte, client bool) HandshakeReason {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
 		return HandshakeRefused
 	}
-	switch reason := alerts[alert]; {
-	case reason == HandshakeClientCertificate:
+	switch reason := alerts[alert]; reason {
+	case HandshakeClientCertificate:
 		return certificate
-	case reason != HandshakeOther:
+	case HandshakeOther, HandshakeCipher: // the alert was encrypted, or is handshake_failure, which tells little
+		if strings.Contains(err.Error(), "certificate") {
+			return certificate
+		}
 		return reason
-	case strings.Contains(err.Error(), "certificate"): // its alert was encrypted
-		return certificate
+	default:
+		return reason
 	}
-	return HandshakeOther
 }

@@ -1,0 +1,156 @@
+package reactor
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// steppedTLS is an echoing server with TLS on a stepped loop, and the other end of its socket, with the records that
+// n messages of a client make.
+func steppedTLS(t testing.TB, l *EventLoop, version uint16, message []byte, n int) (peer int, records [][]byte) {
+	us, peer := unixPair(t)
+	t.Cleanup(func() { unix.Close(peer) })
+	outside, err := unix.Dup(peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tap := &tap{Conn: outsideOf(t, outside)}
+	server := serverConfig()
+	server.MaxVersion = version
+	s := new(sink)
+	s.echo()
+	raw := l.Attach(us, nil)
+	raw.SetSink(l.AcceptTLS(raw, server, func(c Conn, err error) Sink {
+		if err != nil {
+			t.Error(err)
+		}
+		s.conn = c
+		return s
+	}))
+	client := tls.Client(tap, clientConfig())
+	done := make(chan error, 1)
+	go func() { done <- client.Handshake() }()
+	for end := time.Now().Add(patience); s.conn == nil || len(done) == 0; runtime.Gosched() {
+		l.turn()
+		if time.Now().After(end) {
+			t.Fatal("no handshake")
+		}
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	tap.Conn = swallower{}
+	for range n {
+		tap.sent = nil
+		client.Write(message)
+		records = append(records, tap.sent)
+	}
+	settleTurns(l)
+	for buf := make([]byte, ReadSize); ; { // a ticket
+		if _, errno := recv(int32(peer), buf); errno != 0 {
+			return peer, records
+		}
+	}
+}
+
+// swallower is a net.Conn that takes everything.
+type swallower struct{ net.Conn }
+
+func (swallower) Write(p []byte) (int, error) { return len(p), nil }
+
+// swap sends records and takes as many bytes of records back.
+func swap(t testing.TB, l *EventLoop, peer int, records, buf []byte) {
+	if n, err := unix.Write(peer, records); n != len(records) {
+		t.Fatal(n, err)
+	}
+	for got := 0; got < len(records); {
+		if worked, _ := l.turn(); !worked {
+			t.Fatalf("%d of %d bytes came back", got, len(records))
+		}
+		for {
+			n, errno := recv(int32(peer), buf)
+			if errno != 0 {
+				break
+			}
+			got += n
+		}
+	}
+}
+
+// TestTLSRecordsAllocate: what is sealed takes pooled memory alone. What is opened takes 24 bytes of crypto/tls's for
+// each time that reads from the transport: once for a record, once more for one that is larger than any before.
+func TestTLSRecordsAllocate(t *testing.T) {
+	const runs = 100
+	buf := make([]byte, ReadSize)
+	for _, version := range versions {
+		for _, c := range []struct {
+			size int
+			most float64
+		}{{100, 1}, {5000, 1}, {16_000, 1}, {60_000, 4}} {
+			l := stepper(t)
+			peer, records := steppedTLS(t, l, version, pattern(c.size), runs+3)
+			next := 0
+			once := func() {
+				swap(t, l, peer, records[next], buf)
+				next++
+			}
+			once()
+			once()
+			if n := testing.AllocsPerRun(runs, once); n > c.most {
+				t.Errorf("%s, %d bytes: %v allocations", tls.VersionName(version), c.size, n)
+			}
+		}
+	}
+}
+
+// TestIdleTLSMemory bounds what a connection holds that is idle behind a record of this size.
+func TestIdleTLSMemory(t *testing.T) {
+	for _, version := range versions {
+		for size, most := range map[int]int{100: 16 << 10, 16_000: 36 << 10} {
+			t.Run(fmt.Sprint(tls.VersionName(version), " ", size), func(t *testing.T) {
+				if each := memoryOf(t, version, 200, size); each > most {
+					t.Errorf("%d bytes, bound %d", each, most)
+				} else {
+					t.Logf("%d bytes", each)
+				}
+			})
+		}
+	}
+}
+
+// memoryOf is what each of n connections holds, with what the test has of it: an open socket, no TLS.
+func memoryOf(t *testing.T, version uint16, n, size int) int {
+	l := startLoop(t, Config{})
+	server := serverConfig()
+	server.MaxVersion = version
+	heap := func() int {
+		on(t, l, l.LetGo)
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	before := heap()
+	for range n {
+		out, fd := tcpPair(t)
+		_, outcomes := acceptTLS(t, l, fd, server, (*sink).echo)
+		c := tls.Client(out, clientConfig())
+		message := make([]byte, size)
+		c.Write(message)
+		if _, err := io.ReadFull(c, message); err != nil {
+			t.Fatal(err)
+		}
+		await(t, outcomes)
+	}
+	each := (heap() - before) / n
+	on(t, l, func() {}) // the connections are the loop's until here
+	return each
+}
