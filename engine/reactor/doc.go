@@ -1,6 +1,7 @@
 // Package reactor does the input and output of the proxy: event loops, sockets, listeners, timers. It knows no HTTP.
 //
-// A loop is one goroutine. All its connections, timers and memory belong to it, so nothing here takes a lock but Post.
+// A loop is one goroutine. All its connections, timers and memory belong to it, so nothing here takes a lock but Post and,
+// for a handshake, Handshakes.
 // One turn of a loop:
 //
 //	             ┌────────────────────────── nothing to do: block ◀──────────────────────────┐
@@ -29,6 +30,9 @@
 //
 // Sockets are registered once, edge-triggered. So each socket remembers what it was told (inputState, outputState), and
 // an event is a hint: the system call's result is what counts.
+//
+// TLS is a Conn over a socket whose sink it is. The handshake computes on a goroutine, and no more of them at once than
+// Handshakes allows; then records are opened on the loop as they come, and what a turn wrote is sealed before its flush.
 //
 // A panic in a sink costs that connection alone: it is reset, its sink hears OnClosed, the loop goes on.
 package reactor

@@ -114,15 +114,13 @@ func (g *gate) leave() {
 	}
 }
 
-// withdraw takes out one that waits. It reports false when that does not wait any more: granted is on its way.
-func (g *gate) withdraw(h *handshake) bool {
+// withdraw takes out one that waits. When it does not wait any more, granted is on its way.
+func (g *gate) withdraw(h *handshake) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if h.place == nil {
-		return false
+	if h.place != nil {
+		g.forget(h)
 	}
-	g.forget(h)
-	return true
 }
 
 // forget removes one from those that wait. The lock is held.

@@ -139,7 +139,7 @@ func TestBegunHandshakesGoFirst(t *testing.T) {
 	waitFree(t, l, &h.accepts, 1)
 }
 
-// TestNilHandshakesBoundNothing is what a loop without a bound does: TestTLSByteByByte and others use one.
+// TestDefaultHandshakes: without numbers something is bounded, and something goes through.
 func TestDefaultHandshakes(t *testing.T) {
 	h := NewHandshakes(0, 0)
 	if h.accepts.free < 1 || h.accepts.room != DefaultWaitingHandshakes || h.dials.free != h.accepts.free {

@@ -183,7 +183,7 @@ func TestTemporaryReadErrors(t *testing.T) {
 		}
 		s, c, ofServer, ofClient := memoryPair(t, server, client)
 		ofServer.drips, ofClient.drips = true, true
-		message := pattern(40_000)
+		message := pattern(20_000)
 		both := func() {
 			for _, d := range []struct{ from, to *tls.Conn }{{c, s}, {s, c}} {
 				if n, err := d.from.Write(message); n != len(message) || err != nil {
@@ -196,8 +196,8 @@ func TestTemporaryReadErrors(t *testing.T) {
 		}
 		both()
 		if client.MaxVersion == tls.VersionTLS13 && c.ConnectionState().CipherSuite == tls.TLS_AES_128_GCM_SHA256 {
-			// The client has sent three records; the server answers with an update of its own, under which it goes on.
-			ofClient.out <- sealedBy13(t, log.secret(t, "CLIENT_TRAFFIC_SECRET_0"), 3, 22, keyUpdate)
+			// The client has sent two records; the server answers with an update of its own, under which it goes on.
+			ofClient.out <- sealedBy13(t, log.secret(t, "CLIENT_TRAFFIC_SECRET_0"), 2, 22, keyUpdate)
 			if n, err := s.Write(message[:1]); n != 1 || err != nil {
 				t.Fatal(n, err)
 			}

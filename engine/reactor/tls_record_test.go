@@ -168,4 +168,3 @@ func TestIdleTLSConnectionHoldsNoBuffer(t *testing.T) {
 		}
 	})
 }
-

@@ -235,7 +235,7 @@ func TestTLSRelayHolds(t *testing.T) {
 		}))
 	})
 	c := tls.Client(out, clientConfig())
-	sent := pattern(48 << 20)
+	sent := pattern(24 << 20)
 	go func() {
 		_, err := c.Write(sent)
 		c.CloseWrite()
