@@ -70,7 +70,12 @@ func (s *server) OnData() {
 	}
 	s.in.buf = append(s.in.buf, s.conn.In()...)
 	s.conn.Consume(len(s.conn.In()))
-	for s.stage != serverGone {
+	s.read()
+}
+
+// read takes what came, up to the end of a request that is not answered: the next one may have come behind it.
+func (s *server) read() {
+	for s.stage != serverGone && !(s.visit != nil && s.visit.whole) {
 		e, err := s.in.next()
 		switch {
 		case err != nil:
@@ -206,6 +211,7 @@ func (s *server) next() {
 	}
 	silent := s.visit.mood == moodSilent
 	s.plan, s.visit = nil, nil
+	defer s.read()
 	switch {
 	case silent:
 		s.w.loop.Arm(&s.timer, time.Duration(s.w.rnd.IntN(20))*time.Millisecond)
