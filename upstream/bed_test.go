@@ -16,16 +16,17 @@ import (
 
 // bed is a service on one simulated loop, with the servers and the callers of it.
 type bed struct {
-	t       testing.TB
-	loop    *watchedLoop
-	pools   *Pools
-	service *Service
-	targets []*Target
-	meter   *tally
-	origins []*origin // connections the servers accepted, in order
-	seen    map[*Attempt]bool
-	queries int
-	orphans bool // attempts that the test did not open may be among those that are free
+	t         testing.TB
+	loop      *watchedLoop
+	pools     *Pools
+	service   *Service
+	targets   []*Target
+	meter     *tally
+	origins   []*origin   // connections the servers accepted, in order
+	h2origins []*h2origin // likewise, of HTTP/2
+	seen      map[*Attempt]bool
+	queries   int
+	orphans   bool // attempts that the test did not open may be among those that are free
 }
 
 // watchedLoop notes every timer that was armed, so that a test can ask whether any still is.

@@ -56,7 +56,7 @@ func (c *h1conn) OnDrained() {
 }
 
 // OnClosed is the Sink's: the connection failed.
-func (c *h1conn) OnClosed(error) {
+func (c *h1conn) OnClosed(err error) {
 	was := c.state
 	c.state = connClosed
 	a := c.attempt
@@ -73,7 +73,11 @@ func (c *h1conn) OnClosed(error) {
 	case a.state == AttemptReady:
 		c.replace(a)
 	default:
-		a.fail(c.lost(a))
+		e := c.lost(a)
+		if late := rejected(err); late != nil && c.served == 0 && a.answered == 0 {
+			e = late
+		}
+		a.fail(e)
 	}
 }
 

@@ -53,7 +53,8 @@ type h2conn struct {
 	undecided line            // the latter: what they need may not be there
 	settled   bool            // the server's settings have come
 	since     reactor.Instant // when it became idle, or busy
-	heard     reactor.Instant // when something came last; 0: nothing has
+	heard     reactor.Instant // when something came last
+	received  int             // times that something came
 	pinged    reactor.Instant // when a ping was sent that was followed by nothing yet; 0: there is none
 	pings     int             // since a message came
 	served    bool            // a response was heard
@@ -71,6 +72,7 @@ func newH2Conn(q *pool, conn reactor.Conn) *h2conn {
 		MaxHeadBytes: o.HeadLimits.HeadBytes,
 		MaxFields:    o.HeadLimits.Fields,
 		MaxQueued:    maxStreams * h2Queue,
+		Secure:       q.target.Protocol == ProtocolTLS,
 	}, c, c, c.now())
 	c.deliver = c.session.Deliver
 	c.timer.Fire = c.look
@@ -83,7 +85,12 @@ func (c *h2conn) now() time.Duration { return time.Duration(c.pool.pools.loop.No
 
 // room is the sharedConn's.
 func (c *h2conn) room(s Shape) int {
-	if c.state >= h2Leaving || s == ShapeUpgrade && c.settled && !c.session.ExtendedConnect() {
+	switch {
+	case c.state >= h2Leaving:
+		return 0
+	case !c.settled: // what the server said before may still hold
+		return min(c.session.Room(), c.pool.target.maxStreams()-c.carried)
+	case s == ShapeUpgrade && !c.session.ExtendedConnect():
 		return 0
 	}
 	return c.session.Room()
@@ -170,6 +177,9 @@ func (c *h2conn) gaveBack() {
 // rest makes the connection idle. One of several gives up its place for requests that wait on other loops.
 func (c *h2conn) rest() {
 	c.idle()
+	if c.settled {
+		c.pool.target.learnStreams(c.session.Room())
+	}
 	if q := c.pool; len(q.shared) > 1 && q.waitingElsewhere() != nil {
 		c.retire()
 	}
@@ -247,6 +257,7 @@ func (c *h2conn) look() {
 func (c *h2conn) OnData() {
 	if in := c.conn.In(); len(in) > 0 {
 		c.heard, c.pinged = c.pool.pools.loop.Now(), 0
+		c.received++
 		n, err := c.session.Receive(in, c.now())
 		if c.state == h2Closed {
 			return
@@ -270,8 +281,12 @@ func (c *h2conn) OnData() {
 func (c *h2conn) OnDrained() { c.session.Flush() }
 
 // OnClosed is the Sink's: the connection failed.
-func (c *h2conn) OnClosed(error) {
-	c.fail(errClosed)
+func (c *h2conn) OnClosed(err error) {
+	e := errClosed
+	if late := rejected(err); late != nil && c.received == 0 {
+		e = late
+	}
+	c.fail(e)
 	c.pool.closed()
 }
 
@@ -294,18 +309,21 @@ func (c *h2conn) Queued() int { return c.conn.Queued() }
 
 // Settings is the session's: the number of streams may have changed, and tunnels are let through or not.
 func (c *h2conn) Settings() {
-	q := c.pool
-	c.settled = true
+	q, found := c.pool, spokenH2Plain
 	if c.session.ExtendedConnect() {
-		q.target.learn(spokenH2Tunnels)
-	} else {
-		q.target.learn(spokenH2Plain)
+		found = spokenH2Tunnels
 	}
+	c.settled = true
+	q.target.learn(found)
 	for a := c.undecided.pop(); a != nil; a = c.undecided.pop() {
 		q.pools.loop.Stop(&a.timer)
 		a.awaits = nil
 		a.connecting += q.pools.loop.Now().Sub(a.since)
-		q.acquire(a)
+		if found == spokenH2Plain && q.target.Protocol == ProtocolH2C {
+			a.fail(errNoTunnel)
+		} else {
+			q.acquire(a)
+		}
 		c.gaveBack()
 	}
 	if c.state <= h2Busy {

@@ -13,7 +13,8 @@ type h2stream struct {
 	stream  *h2.Stream // nil when the session has it back
 	attempt *Attempt   // nil when nobody listens
 	progress
-	mark int // what the connection had been given before the request, in bytes
+	mark     int // what the connection had been given before the request, in bytes
+	received int // h2conn.received then
 }
 
 // giveBack ends the share. The session resets the stream unless request and response are whole.
@@ -61,11 +62,11 @@ func (s *h2stream) lost(a *Attempt) *codec.Error {
 	switch {
 	case a.answered != 0:
 		return errTruncated
-	case unsent && c.heard == 0:
+	case unsent && c.received == 0:
 		return errHungUp
 	case unsent:
 		return errUnsent
-	case c.served && c.heard < a.sent:
+	case c.served && c.received == s.received:
 		return errIdleRace
 	}
 	return errClosed
@@ -77,16 +78,15 @@ func (s *h2stream) Head(h *codec.Head, end bool) {
 		return
 	}
 	q := s.conn.pool
-	authority, scheme := h.Authority, h.Scheme
+	authority := h.Authority
 	if !q.service.Options().PassHost || len(authority) == 0 {
 		h.Authority = q.host
 	}
-	h.Scheme = q.scheme
-	s.mark = s.conn.wrote
+	s.mark, s.received = s.conn.wrote, s.conn.received
 	s.attempt.sent = q.pools.loop.Clock()
 	s.headSent(h, end)
 	s.stream.Head(h, end)
-	h.Authority, h.Scheme = authority, scheme
+	h.Authority = authority
 }
 
 // Data is the Stream's: it sends request content, or bytes through a tunnel.

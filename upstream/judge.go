@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -95,6 +96,16 @@ func untrusted(e *reactor.HandshakeError) *codec.Error {
 	}
 	return &codec.Error{Side: codec.Upstream, Kind: codec.KindTLS, Retry: codec.RetrySafe, Status: 502,
 		Cause: fmt.Errorf("TLS handshake with the server: %w", e.Err)}
+}
+
+// rejected is what it means that a new connection failed by err before anything came: with TLS 1.3 a server judges the
+// client's certificate when the handshake is over for the client. nil when it was no alert that ended it.
+func rejected(err error) *codec.Error {
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
+		return &codec.Error{Side: codec.Upstream, Kind: codec.KindTLS, Retry: codec.RetryUnanswered, Status: 502,
+			Cause: fmt.Errorf("the server ended the TLS connection: %w", e.Err)}
+	}
+	return nil
 }
 
 // lost is what an end of the connection means for the request it carries: once any of a response came, the server has

@@ -29,12 +29,14 @@ const maxStreams = 100
 // dial opens a connection for a; its place under MaxConnections is reserved.
 func (q *pool) dial(a *Attempt) {
 	t, loop := q.target, q.pools.loop
-	o := &opening{pool: q, since: loop.Now(), limit: maxStreams}
+	o := &opening{pool: q, since: loop.Now(), limit: 1}
 	switch h1 := t.speaks() == spokenH1; {
 	case h1 && q.pipelines(a.shape):
 		o.limit, o.pipe = q.service.Options().PipelineDepth, true
-	case h1, q.own(a.shape):
-		o.limit = 1
+		q.openings = append(q.openings, o)
+	case !h1 && !q.own(a.shape):
+		o.limit = t.maxStreams()
+		q.openings = append(q.openings, o)
 	}
 	if t.Protocol == ProtocolTLS {
 		c := q.tls.of(q.service.Options().TLS, t)
@@ -46,9 +48,6 @@ func (q *pool) dial(a *Attempt) {
 		o.conn = loop.Dial(t.Addr, o)
 	}
 	q.meter.Opened()
-	if o.limit > 1 {
-		q.openings = append(q.openings, o)
-	}
 	o.join(a)
 }
 

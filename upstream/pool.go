@@ -145,7 +145,6 @@ type pool struct {
 	counts  *Counts // this loop's share of target's counts
 	meter   Meter
 	host    []byte // the Host field when the client's is not passed
-	scheme  []byte // of requests in HTTP/2
 
 	// Owned by the loop:
 	idle     []*h1conn     // the longest idle first
@@ -163,7 +162,7 @@ type pool struct {
 
 func newPool(p *Pools, l *local, t *Target) *pool {
 	q := &pool{pools: p, service: l.service, target: t, counts: t.Counts(p.loop.Index()), meter: l.meter,
-		host: []byte(t.Host), scheme: t.Protocol.scheme()}
+		host: []byte(t.Host)}
 	q.expiry.Fire = q.expire
 	return q
 }
@@ -181,7 +180,11 @@ func (q *pool) acquire(a *Attempt) {
 		q.begin(q.pop(), a)
 		return
 	}
-	if q.untunnelled(a.shape) {
+	switch {
+	case q.retired: // since the attempt chose it
+		a.failLater(errServerLeft)
+		return
+	case q.untunnelled(a.shape):
 		a.failLater(errNoTunnel)
 		return
 	}

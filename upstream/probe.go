@@ -111,7 +111,7 @@ func (c *probe) connect(ctx context.Context) (string, error) {
 
 func (c *probe) request(ctx context.Context) (string, error) {
 	p := c.policy
-	r, err := http.NewRequestWithContext(ctx, p.Method, string(c.target.Protocol.scheme())+"://server"+p.Path, nil)
+	r, err := http.NewRequestWithContext(ctx, p.Method, c.target.Protocol.scheme()+"://server"+p.Path, nil)
 	if err != nil {
 		return "", err
 	}

@@ -18,15 +18,13 @@ const (
 
 func (p Protocol) String() string { return [...]string{"http", "h2c", "https"}[p] }
 
-// scheme is that of the requests that the target gets (RFC 9113 section 8.3.1).
-func (p Protocol) scheme() []byte {
+// scheme is that of the URLs of its servers, but for unix sockets.
+func (p Protocol) scheme() string {
 	if p == ProtocolTLS {
-		return schemeHTTPS
+		return "https"
 	}
-	return schemeHTTP
+	return "http"
 }
-
-var schemeHTTP, schemeHTTPS = []byte("http"), []byte("https")
 
 // spoken is what a target's server was last found to speak.
 type spoken uint32
@@ -60,6 +58,21 @@ func (t *Target) speaks() spoken {
 func (t *Target) learn(s spoken) {
 	if present := spoken(t.spoken.Load()); present != s && (s != spokenH2 || present < spokenH2) {
 		t.spoken.Store(uint32(s))
+	}
+}
+
+// maxStreams is how many streams a connection is likely to take, as far as it has not said so. Any goroutine.
+func (t *Target) maxStreams() int {
+	if n := int(t.streams.Load()); n > 0 {
+		return n
+	}
+	return maxStreams
+}
+
+// learnStreams notes how many streams a connection took when none was open. Any goroutine.
+func (t *Target) learnStreams(n int) {
+	if n > 0 && int(t.streams.Load()) != n {
+		t.streams.Store(int32(n))
 	}
 }
 

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"traffic_management/codec/h2"
 	"traffic_management/engine/reactor"
 	"traffic_management/internal/sim"
 )
@@ -48,6 +50,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	p.Failures.Add(500, 599)
 	w.service = NewService("s", w.options(), w.event)
 	w.breaker = w.service.Breaker(p)
+	w.loop.Handshake = w.shake
 	loops := 1 + rnd.IntN(3)
 	group := NewGroup(loops)
 	for i := range loops {
@@ -103,36 +106,115 @@ func (w *world) event(e Event) {
 // add makes another target and the server behind it.
 func (w *world) add() {
 	i := len(w.all)
-	w.all = append(w.all, NewTarget(fmt.Sprintf("http://server-%d", i), originAddr(i), "h", len(w.beds)))
+	t := NewTarget(fmt.Sprintf("http://server-%d", i), originAddr(i), "h", len(w.beds))
+	t.Protocol = Protocol(w.rnd.IntN(int(ProtocolTLS) + 1))
+	w.all = append(w.all, t)
 	w.moods = append(w.moods, moodWell)
 	w.listen(i)
 }
 
 func (w *world) listen(i int) {
-	w.loop.Listen(originAddr(i), func(c reactor.Conn) reactor.Sink {
-		o := &origin{conn: c}
-		o.onData = func() {
-			if !strings.Contains(o.take(), "\r\n\r\n") {
-				return
-			}
-			switch w.moods[i] {
-			case moodWell:
-				c.Write([]byte(ok))
-			case moodFails:
-				c.Write([]byte("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"))
-			case moodResets:
-				c.Abort()
-			}
+	w.loop.Listen(originAddr(i), func(c reactor.Conn) reactor.Sink { return &stranger{w, i, c} })
+}
+
+// shake is the outcome of a TLS handshake: sometimes none, and mostly the version that the proxy likes better.
+func (w *world) shake(c *tls.Config) (s tls.ConnectionState, err error) {
+	switch w.rnd.IntN(20) {
+	case 0:
+		return s, errText("the handshake fails")
+	case 1, 2, 3:
+		s.NegotiatedProtocol = c.NextProtos[len(c.NextProtos)-1]
+	default:
+		s.NegotiatedProtocol = c.NextProtos[0]
+	}
+	return s, nil
+}
+
+// stranger is a server's end of a connection of which it does not know yet what it speaks.
+type stranger struct {
+	world *world
+	i     int
+	conn  reactor.Conn
+}
+
+func (s *stranger) OnDrained()     {}
+func (s *stranger) OnClosed(error) {}
+func (s *stranger) OnData() {
+	w, in := s.world, s.conn.In()
+	if len(in) < 3 && !s.conn.EOF() {
+		return
+	}
+	var sink reactor.Sink
+	if strings.HasPrefix(string(in), "PRI") {
+		c := h2Config()
+		c.ExtendedConnect = w.rnd.IntN(2) == 0
+		o := &h2origin{bed: w.beds[0], conn: s.conn, onHead: func(r *h2request) { w.reply(s.i, r) }}
+		o.session = h2.NewServer(&c, s.conn, o, time.Duration(w.loop.Now()))
+		w.beds[0].h2origins = append(w.beds[0].h2origins, o)
+		sink = o
+	} else {
+		sink = w.speakH1(s.i, s.conn)
+	}
+	s.conn.SetSink(sink)
+	sink.OnData()
+}
+
+func (w *world) speakH1(i int, c reactor.Conn) *origin {
+	o := &origin{conn: c}
+	o.onData = func() {
+		if !strings.Contains(o.take(), "\r\n\r\n") {
+			return
 		}
-		return o
-	})
+		switch w.moods[i] {
+		case moodWell:
+			c.Write([]byte(ok))
+		case moodFails:
+			c.Write([]byte("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"))
+		case moodResets:
+			c.Abort()
+		}
+	}
+	return o
+}
+
+// reply is what a server of HTTP/2 does with a request, by its mood.
+func (w *world) reply(i int, r *h2request) {
+	switch w.moods[i] {
+	case moodWell:
+		r.answer("hi")
+	case moodFails:
+		r.respond(500, true)
+	case moodResets:
+		if w.rnd.IntN(3) > 0 {
+			r.release()
+		} else {
+			r.origin.conn.Abort()
+			r.origin.ends("reset")
+		}
+	}
+}
+
+// away has a server of HTTP/2 go away, in one step or two.
+func (w *world) away() {
+	all := w.beds[0].h2origins
+	if len(all) == 0 {
+		return
+	}
+	o := all[w.rnd.IntN(len(all))]
+	switch {
+	case o.closed != "":
+	case w.rnd.IntN(2) == 0:
+		o.session.Shutdown()
+	default:
+		o.session.Finish()
+	}
 }
 
 // step does one thing that may happen at any time.
 func (w *world) step() {
 	i := w.rnd.IntN(len(w.all))
 	t := w.all[i]
-	switch n := w.rnd.IntN(40); {
+	switch n := w.rnd.IntN(42); {
 	case n < 24:
 		w.open(w.beds[w.rnd.IntN(len(w.beds))])
 	case n < 27 && len(w.opened) > 0:
@@ -162,6 +244,8 @@ func (w *world) step() {
 		set := slices.Clone(w.all)
 		w.rnd.Shuffle(len(set), func(i, j int) { set[i], set[j] = set[j], set[i] })
 		w.service.SetTargets(set[:1+w.rnd.IntN(len(set))])
+	case n == 37:
+		w.away()
 	default:
 		w.loop.Advance(time.Duration(w.rnd.ExpFloat64() * float64(300*time.Millisecond)))
 	}
@@ -169,7 +253,7 @@ func (w *world) step() {
 
 // open begins an attempt and checks that its server may have it.
 func (w *world) open(b *bed) {
-	q := &Query{Key: w.rnd.Uint64()}
+	q := &Query{Key: w.rnd.Uint64(), Shape: []Shape{ShapeAny, ShapeAny, ShapeAny, ShapeUpgrade}[w.rnd.IntN(4)]}
 	if w.rnd.IntN(2) == 0 {
 		q.Breaker = w.breaker
 	}
@@ -185,6 +269,9 @@ func (w *world) open(b *bed) {
 	}
 	may, others := w.mayHave(q)
 	c := b.query(q)
+	if q.Shape == ShapeUpgrade {
+		tunnelling(c)
+	}
 	w.opened = append(w.opened, c)
 	t := c.attempt.Target()
 	switch {

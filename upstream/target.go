@@ -46,6 +46,7 @@ type Target struct {
 	condition    atomic.Uint32
 	weight       atomic.Int64
 	spoken       atomic.Uint32               // a spoken: what the last connection found out
+	streams      atomic.Int32                // that the server takes on a connection of HTTP/2; 0: not known
 	service      atomic.Pointer[Service]     // whose set it was put into last
 	joined       atomic.Int64                // Instant at which its slow start began; see slow start's values below
 	checked      atomic.Bool                 // a health check has had a result
