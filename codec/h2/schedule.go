@@ -163,7 +163,7 @@ func (s *Session) notify() {
 	}
 	s.owed, s.notified = s.notified[:0], s.owed
 	for i, t := range s.notified {
-		if t == nil || t.state == streamShut {
+		if t == nil {
 			continue
 		}
 		if t.out.size > codec.LowMark || s.queued > s.maxQueued/2 {

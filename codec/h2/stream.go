@@ -129,10 +129,13 @@ func (t *Stream) Tunnel() bool { return t.tunnel != tunnelNone }
 // codec.HighMark. Whoever was told of more than that hears Drained.
 func (t *Stream) Queued() int {
 	n, s := t.out.size, t.session
+	if t.state == streamShut {
+		return 0
+	}
 	if s.queued > s.maxQueued {
 		n = max(n, codec.HighMark+1)
 	}
-	if n > codec.HighMark && t.level == levelLow && t.state != streamShut {
+	if n > codec.HighMark && t.level == levelLow {
 		t.level = levelHigh
 		s.owed = append(s.owed, t)
 	}
@@ -165,8 +168,8 @@ func (t *Stream) Reset(e *codec.Error) {
 }
 
 // Release gives the stream back: its owner wants nothing more, and hears nothing any more. What a server has queued of a
-// whole response is still sent, and then the rest of the request is stopped (NO_ERROR); when the response is not whole,
-// the stream is reset. A client's stream is reset (CANCEL) unless both messages are whole.
+// whole response is still sent, and then the rest of the request is stopped (NO_ERROR); what a client has queued of a
+// whole request is, when the response is whole. Else the stream is reset (CANCEL) unless both messages are whole.
 func (t *Stream) Release() {
 	s := t.session
 	if invariant.Enabled {
@@ -180,7 +183,7 @@ func (t *Stream) Release() {
 		s.free(t)
 	case s.role == server && t.state == streamHalfLocal:
 		t.stop(NoError)
-	case s.role == server && t.ending != endingNone:
+	case t.ending != endingNone && (s.role == server || t.heard == partWhole):
 		if t.heard != partWhole {
 			t.heard = partIgnored
 		}
