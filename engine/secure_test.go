@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/net/http2"
+
 	"traffic_management/internal/testcert"
 )
 
@@ -53,18 +55,33 @@ func TestOptionsAreTightened(t *testing.T) {
 	certFile, keyFile := ca.Write(dir, "web", "a.test")
 	s := site{servers: []string{b.address}, entry: fmt.Sprintf("tls: {cert_file: %s, key_file: %s}", certFile, keyFile)}
 	p := s.start(t)
-	before := p.dialTLS(t, ca.Client("a.test"))
-	if _, content := before.ask(t, "a.test"); content != "main" {
+	over2 := ca.Client("a.test")
+	over2.NextProtos = []string{"h2"}
+	shared, err := new(http2.Transport).NewClientConn(p.dialTLS(t, over2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, fresh := p.dialTLS(t, ca.Client("a.test")), p.dialTLS(t, ca.Client("a.test"))
+	if _, content := used.ask(t, "a.test"); content != "main" {
 		t.Fatalf("before: %q", content)
 	}
 	s.entry = fmt.Sprintf("tls: {cert_file: %s, key_file: %s, client_auth: require, client_ca_file: %s}", certFile, keyFile, ca.WriteCA(dir))
 	p.reload(t, s)
-	if status, _ := before.ask(t, "a.test"); status != http.StatusMisdirectedRequest {
-		t.Errorf("a connection of before: %d, want 421", status)
+	for name, before := range map[string]*secureClient{"used": used, "fresh": fresh} {
+		if status, _ := before.ask(t, "a.test"); status != http.StatusMisdirectedRequest {
+			t.Fatalf("a connection of before, %s: %d, want 421", name, status)
+		}
+		if _, err := before.in.ReadByte(); err != io.EOF {
+			t.Errorf("a connection of before, %s, goes on: %v", name, err)
+		}
 	}
-	if _, err := before.in.ReadByte(); err != io.EOF {
-		t.Errorf("a connection of before goes on: %v", err)
+	request, _ := http.NewRequest(http.MethodGet, "https://a.test/", http.NoBody)
+	answer, err := shared.RoundTrip(request)
+	if err != nil || answer.StatusCode != http.StatusMisdirectedRequest {
+		t.Fatalf("a connection of before, of HTTP/2: %v, %v, want 421", answer, err)
 	}
+	answer.Body.Close()
+	within(t, "a connection of before, of HTTP/2, ends", func() bool { return !shared.CanTakeNewRequest() })
 	client := ca.Client("a.test")
 	client.Certificates = []tls.Certificate{ca.Certificate("till")}
 	if _, content := p.dialTLS(t, client).ask(t, "a.test"); content != "main" {

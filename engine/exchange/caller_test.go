@@ -24,7 +24,7 @@ type caller struct {
 // caller makes a client; a non-nil state is that of its TLS session.
 func (s *scene) caller(state *tls.ConnectionState) *caller {
 	local := netip.MustParseAddrPort("192.0.2.100:443")
-	return &caller{scene: s, peer: exchange.NewPeer(netip.MustParseAddrPort("198.51.100.7:5000"), local, state)}
+	return &caller{scene: s, peer: exchange.NewPeer(netip.MustParseAddrPort("198.51.100.7:5000"), local, state, s.entry.Env.Hosts)}
 }
 
 // head is a request of HTTP/2 as a frontend hands it over; fields are "name: value".

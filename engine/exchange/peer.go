@@ -20,12 +20,12 @@ type Peer struct {
 	Subject []byte               // of the client's verified certificate, as RFC 2253 writes it; nil without one
 
 	addr, port []byte // as text: the client's address, our port
+	options    int    // of the TLS session, as HostOptions numbers them
 
 	// Owned by the loop:
 	env     *Env // what the rest was found with
 	trusted bool
-	options int  // TLS options of the session, as Env.Hosts numbers them; noOptions before they were asked for
-	current bool // a session for the same name would have them now, too
+	current bool // a session for the same name would have the same options now
 }
 
 // HostOptions knows which TLS options the connections of each host are made with. Any goroutine may ask it. Its answer for
@@ -36,13 +36,13 @@ type HostOptions interface {
 	Options(host []byte) int
 }
 
-const noOptions = -1
-
-// NewPeer makes the Peer of one connection. state is that of its TLS session, established and never changed again, nil
-// for clear text.
-func NewPeer(addr, local netip.AddrPort, state *tls.ConnectionState) Peer {
-	p := Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Local: local, TLS: state,
-		options: noOptions}
+// NewPeer makes the Peer of one connection. state is that of its TLS session, established and never changed again, and
+// hosts the Env.Hosts of the configuration that its handshake was done with; both are nil for clear text.
+func NewPeer(addr, local netip.AddrPort, state *tls.ConnectionState, hosts HostOptions) Peer {
+	p := Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Local: local, TLS: state}
+	if state != nil && hosts != nil {
+		p.options = optionsOf(state, hosts)
+	}
 	if state != nil && len(state.VerifiedChains) > 0 {
 		p.Subject = []byte(state.VerifiedChains[0][0].Subject.String())
 	}
@@ -89,12 +89,25 @@ func (p *Peer) meet(env *Env) {
 		}
 	}
 	if p.TLS != nil && env.Hosts != nil {
-		options := env.Hosts.Options([]byte(strings.ToLower(p.TLS.ServerName)))
-		if p.options == noOptions {
-			p.options = options
-		}
-		p.current = options == p.options
+		p.current = optionsOf(p.TLS, env.Hosts) == p.options
 	}
+}
+
+// optionsOf is what a session for the same name has.
+func optionsOf(state *tls.ConnectionState, hosts HostOptions) int {
+	return hosts.Options([]byte(strings.ToLower(state.ServerName)))
+}
+
+// Outdated reports whether a session for the same name would have other TLS options by now. Requests for that name get 421
+// on this one, so that its client had better connect anew.
+func (p *Peer) Outdated(env *Env) bool {
+	if p.TLS == nil || env.Hosts == nil {
+		return false
+	}
+	if p.env != env {
+		p.meet(env)
+	}
+	return !p.current
 }
 
 // misdirected reports whether a request for this authority needs a TLS session with other options than the peer's (RFC
@@ -104,12 +117,9 @@ func (x *Exchange) misdirected(authority []byte) bool {
 	if hosts == nil || p.TLS == nil {
 		return false
 	}
-	if p.env != x.env {
-		p.meet(x.env)
-	}
 	host := bytes.TrimSuffix(routing.HostOf(authority), dot)
-	if p.current && codec.EqualFold(host, p.TLS.ServerName) {
-		return false
+	if codec.EqualFold(host, p.TLS.ServerName) {
+		return p.Outdated(x.env)
 	}
 	for i, c := range host {
 		if c != codec.Lower(c) {

@@ -53,7 +53,7 @@ func TestSubject(t *testing.T) {
 		{"not verified", &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}, ""},
 		{"verified", &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf, {}}}}, `CN=worker\, 7,O=Example,C=NL`},
 	} {
-		if p := exchange.NewPeer(netip.AddrPort{}, netip.AddrPort{}, c.state); string(p.Subject) != c.want {
+		if p := exchange.NewPeer(netip.AddrPort{}, netip.AddrPort{}, c.state, nil); string(p.Subject) != c.want {
 			t.Errorf("%s: %q, want %q", c.name, p.Subject, c.want)
 		}
 	}
@@ -108,12 +108,14 @@ func TestMisdirectedAfterReload(t *testing.T) {
 	s := newScene(t)
 	env := *s.entry.Env
 	with := func(h exchange.HostOptions) *exchange.Env { e := env; e.Hosts = h; return &e }
-	client := s.caller(&tls.ConnectionState{ServerName: "a.test"})
+	s.entry.Env = with(hosts{"a.test": 1, "b.test": 2})
+	client := s.caller(&tls.ConnectionState{ServerName: "A.test"})
 	for i, c := range []struct {
 		hosts     exchange.HostOptions
 		authority string
 		status    string
 	}{
+		{hosts{"a.test": 2, "b.test": 1}, "a.test", "421 "}, // also before any other request
 		{hosts{"a.test": 1, "b.test": 2}, "a.test", ""},
 		{hosts{"a.test": 2, "b.test": 1}, "a.test", "421 "},
 		{hosts{"a.test": 2, "b.test": 1}, "b.test", ""},

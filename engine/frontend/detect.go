@@ -20,7 +20,7 @@ func (c *H1) detect(in []byte) bool {
 	}
 	c.replaced()
 	c.phase = phaseClosed
-	next := c.entry.beginH2(c.conn, c.meter, c.accepted)
+	next := c.entry.beginH2(c.conn, c.meter, c.peer, c.accepted)
 	c.conn.SetSink(next)
 	next.OnData()
 	return true

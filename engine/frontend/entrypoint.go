@@ -61,5 +61,5 @@ func (e *EntryPoint) Accept(conn reactor.Conn) reactor.Sink {
 	if e.TLS != nil {
 		return e.beginHandshake(conn)
 	}
-	return e.beginH1(conn, e.Meter)
+	return e.beginH1(conn, e.Meter, exchange.NewPeer(conn.Peer(), conn.Local(), nil, nil))
 }

@@ -71,9 +71,9 @@ type H1 struct {
 }
 
 // beginH1 makes a connection speak HTTP/1.1.
-func (e *EntryPoint) beginH1(conn reactor.Conn, m Meter) *H1 {
+func (e *EntryPoint) beginH1(conn reactor.Conn, m Meter, peer exchange.Peer) *H1 {
 	c := &H1{}
-	c.peer = exchange.NewPeer(conn.Peer(), conn.Local(), conn.TLS())
+	c.peer = peer
 	c.begin(e, conn, m, c)
 	c.awaitFirst(e.Settings.HeaderTimeout)
 	return c

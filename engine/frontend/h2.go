@@ -41,9 +41,9 @@ type H2 struct {
 }
 
 // beginH2 makes a connection speak HTTP/2; accepted is when it could begin to.
-func (e *EntryPoint) beginH2(conn reactor.Conn, m Meter, accepted reactor.Instant) *H2 {
+func (e *EntryPoint) beginH2(conn reactor.Conn, m Meter, peer exchange.Peer, accepted reactor.Instant) *H2 {
 	c := &H2{}
-	c.peer = exchange.NewPeer(conn.Peer(), conn.Local(), conn.TLS())
+	c.peer = peer
 	c.begin(e, conn, m, c)
 	c.accepted = accepted
 	c.deliver = c.deliverHeld
@@ -184,7 +184,8 @@ func (c *H2) Request(s *h2.Stream, h *codec.Head, raw []byte, end bool) codec.Re
 		t.clock.start(e.Local.Loop.Now())
 	}
 	n := e.Settings.MaxRequests
-	if e.ending() || n > 0 && c.session.Requests() >= n || e.Env.Pressure.Level() != exchange.PressureNormal {
+	if e.ending() || n > 0 && c.session.Requests() >= n || e.Env.Pressure.Level() != exchange.PressureNormal ||
+		c.peer.Outdated(e.Env) {
 		c.leave()
 	}
 	x.Request(end)

@@ -25,11 +25,14 @@ const (
 // handshake is a client connection whose TLS handshake is under way.
 type handshake struct {
 	connection
-	limit time.Duration // immutable
+
+	// Immutable:
+	limit time.Duration
+	hosts exchange.HostOptions // of the configuration that the handshake is done with
 }
 
 func (e *EntryPoint) beginHandshake(raw reactor.Conn) reactor.Sink {
-	c := &handshake{limit: e.TLS.HandshakeTimeout}
+	c := &handshake{limit: e.TLS.HandshakeTimeout, hosts: e.Env.Hosts}
 	c.begin(e, raw, e.Meter, c)
 	c.awaitFirst(c.limit)
 	return e.Local.Loop.AcceptTLS(raw, e.TLS.Config, c.done)
@@ -51,10 +54,11 @@ func (c *handshake) done(conn reactor.Conn, err error) reactor.Sink {
 	state := conn.TLS()
 	c.meter.Handshake(state.DidResume)
 	c.replaced()
+	peer := exchange.NewPeer(conn.Peer(), conn.Local(), state, c.hosts)
 	if state.NegotiatedProtocol == "h2" {
-		return e.beginH2(conn, c.meter, e.Local.Loop.Now())
+		return e.beginH2(conn, c.meter, peer, e.Local.Loop.Now())
 	}
-	return e.beginH1(conn, c.meter)
+	return e.beginH1(conn, c.meter, peer)
 }
 
 // readExpired is the speaker's.
