@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"testing"
 
 	"github.com/coder/websocket"
 )
@@ -28,11 +29,33 @@ var page []byte
 
 // app is the application behind the proxy.
 type app struct {
-	http.ServeMux
+	mux     http.ServeMux
 	results chan string // what pages report
 
-	mu   sync.Mutex
-	seen map[string]chan int // numbers of the events that arrived, by stream
+	mu       sync.Mutex
+	seen     map[string]chan int // numbers of the events that arrived, by stream
+	versions map[int]int         // requests by the major version they came in
+}
+
+func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	a.versions[r.ProtoMajor]++
+	a.mu.Unlock()
+	a.mux.ServeHTTP(w, r)
+}
+
+// came holds that all requests came over one version.
+func (a *app) came(t *testing.T, http2 bool) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	want := 1
+	if http2 {
+		want = 2
+	}
+	if len(a.versions) != 1 || a.versions[want] == 0 {
+		t.Errorf("requests came to the application by major version: %v", a.versions)
+	}
 }
 
 // content is n bytes whose every piece tells where it belongs, and its digest.
@@ -47,36 +70,36 @@ var content = sync.OnceValues(func() (b []byte, digest string) {
 })
 
 func newApp() *app {
-	a := &app{results: make(chan string, 1), seen: map[string]chan int{}}
-	a.HandleFunc("GET /page", func(w http.ResponseWriter, _ *http.Request) {
+	a := &app{results: make(chan string, 1), seen: map[string]chan int{}, versions: map[int]int{}}
+	a.mux.HandleFunc("GET /page", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Write(page)
 	})
-	a.HandleFunc("GET /assets", func(w http.ResponseWriter, _ *http.Request) {
+	a.mux.HandleFunc("GET /assets", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		io.WriteString(w, "<!doctype html><title>assets</title>\n")
 		for i := range resources {
 			fmt.Fprintf(w, "<img src=\"/resource/%d\">\n", i+1)
 		}
 	})
-	a.HandleFunc("GET /resource/{n}", func(w http.ResponseWriter, r *http.Request) {
+	a.mux.HandleFunc("GET /resource/{n}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		io.WriteString(w, resource(r.PathValue("n")))
 	})
-	a.HandleFunc("GET /down", func(w http.ResponseWriter, _ *http.Request) {
+	a.mux.HandleFunc("GET /down", func(w http.ResponseWriter, _ *http.Request) {
 		b, _ := content()
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 		w.Write(b)
 	})
-	a.HandleFunc("/up", up)
-	a.HandleFunc("GET /events", a.events)
-	a.HandleFunc("/seen", func(w http.ResponseWriter, r *http.Request) {
+	a.mux.HandleFunc("/up", up)
+	a.mux.HandleFunc("GET /events", a.events)
+	a.mux.HandleFunc("/seen", func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.FormValue("n"))
 		a.see(r.FormValue("id"), n)
 	})
-	a.HandleFunc("GET /socket", echo)
-	a.HandleFunc("POST /result", func(_ http.ResponseWriter, r *http.Request) {
+	a.mux.HandleFunc("GET /socket", echo)
+	a.mux.HandleFunc("POST /result", func(_ http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		select {
 		case a.results <- string(b):
@@ -107,8 +130,7 @@ func (a *app) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	for n := range events {
 		fmt.Fprintf(w, "data: %d\n\n", n+1)
-		check := http.NewResponseController(w).Flush()
-		if check != nil {
+		if err := http.NewResponseController(w).Flush(); err != nil {
 			return
 		}
 		for got := 0; got != n+1; {

@@ -3,8 +3,10 @@ package interop
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -95,6 +97,9 @@ routers:
 services:
   app:
     servers: [{url: "{{.App}}"}]
+{{- if .AppWithTLS}}
+    tls: {ca_file: "{{.Dir}}/ca.pem"}
+{{- end}}
 {{- if .RPC}}
   rpc:
     servers: [{url: "{{.RPC}}"}]
@@ -105,23 +110,27 @@ services:
 access_log: {file: "{{.Dir}}/access.log"}
 `))
 
-// start starts a proxy before the application.
-func start(t *testing.T) *bed {
-	t.Helper()
-	return startBefore(t, testcert.New(t), "")
+// behind is what the proxy stands before.
+type behind struct {
+	app string // scheme of the application's URL: http, https or h2c
+	rpc string // URL of a gRPC server; empty: there is none
 }
 
-// startBefore starts a proxy before the application and, when it has a URL, a gRPC server. The authority issued the
-// certificates of both.
-func startBefore(t *testing.T, ca *testcert.CA, rpc string) *bed {
+// start starts a proxy before the application, which speaks HTTP/1.1.
+func start(t *testing.T) *bed {
+	t.Helper()
+	return startBefore(t, testcert.New(t), behind{app: "http"})
+}
+
+// startBefore starts the application and a proxy. The authority issues all certificates.
+func startBefore(t *testing.T, ca *testcert.CA, servers behind) *bed {
 	t.Helper()
 	path := build(t, "../..", "./cmd/traffic_management")
 	b := &bed{app: newApp(), ca: ca}
-	server := httptest.NewServer(b.app)
-	t.Cleanup(server.Close)
+	certificate, key := b.ca.Leaf("localhost", "127.0.0.1")
+	app := serve(t, b.app, servers.app, certificate, key)
 	dir := t.TempDir()
 	b.caFile, b.log = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "access.log")
-	certificate, key := b.ca.Leaf("localhost", "127.0.0.1")
 	check(t, os.WriteFile(b.caFile, b.ca.PEM, 0o600))
 	check(t, os.WriteFile(filepath.Join(dir, "server.pem"), certificate, 0o600))
 	check(t, os.WriteFile(filepath.Join(dir, "server.key"), key, 0o600))
@@ -132,7 +141,7 @@ func startBefore(t *testing.T, ca *testcert.CA, rpc string) *bed {
 	check(t, err)
 	var text bytes.Buffer
 	check(t, configuration.Execute(&text, map[string]any{"Clear": b.clear, "Secure": b.secure, "Dir": dir,
-		"App": server.URL, "RPC": rpc, "RPCWithTLS": strings.HasPrefix(rpc, "https:")}))
+		"App": app, "AppWithTLS": servers.app == "https", "RPC": servers.rpc, "RPCWithTLS": strings.HasPrefix(servers.rpc, "https:")}))
 	file := filepath.Join(dir, "proxy.yaml")
 	check(t, os.WriteFile(file, text.Bytes(), 0o600))
 	p, err := process.Start(t.Context(), process.Spec{Path: path, Args: []string{"-c", file}, CPU: process.AnyCPU,
@@ -151,6 +160,25 @@ func startBefore(t *testing.T, ca *testcert.CA, rpc string) *bed {
 		check(t, p.Ready(t.Context(), address))
 	}
 	return b
+}
+
+// serve starts a server of the application and returns its URL. In clear text it speaks one version only.
+func serve(t *testing.T, app http.Handler, scheme string, certificate, key []byte) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(app)
+	t.Cleanup(s.Close)
+	if scheme == "https" {
+		pair, err := tls.X509KeyPair(certificate, key)
+		check(t, err)
+		s.TLS, s.EnableHTTP2 = &tls.Config{Certificates: []tls.Certificate{pair}}, true
+		s.StartTLS()
+		return s.URL
+	}
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(scheme == "http")
+	s.Config.Protocols.SetUnencryptedHTTP2(scheme == "h2c")
+	s.Start()
+	return scheme + "://" + s.Listener.Addr().String()
 }
 
 // way is one of speaking to the proxy.

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"traffic_management/internal/testcert"
 )
 
 // goClient is net/http's for one way.
@@ -46,29 +48,39 @@ func fetch(c *http.Client, method, url string, body io.Reader) ([]byte, error) {
 	return b, err
 }
 
+// TestGo has net/http on both sides of the proxy, in every pair of versions.
 func TestGo(t *testing.T) {
-	large, digest := content()
-	for _, w := range ways {
-		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			b := start(t)
-			c := goClient(t, b, w)
-			goResources(t, b, w, c)
-			got, err := fetch(c, "GET", b.url(w, "/down"), nil)
-			if sum := sha256.Sum256(got); err != nil || hex.EncodeToString(sum[:]) != digest {
-				t.Errorf("other content came down: %v", err)
-			}
-			for name, body := range map[string]io.Reader{
-				"known length": bytes.NewReader(large), "unknown length": io.MultiReader(bytes.NewReader(large)),
-			} {
-				if got, err := fetch(c, "POST", b.url(w, "/up"), body); err != nil || string(got) != digest {
-					t.Errorf("%s: digest of what went up: %s, %v", name, got, err)
-				}
-			}
-			goEvents(t, b, w, c)
-			b.spoke(t, w, "/up")
-		})
+	for _, scheme := range []string{"http", "h2c", "https"} {
+		for _, w := range ways {
+			t.Run(w.name+" to "+scheme, func(t *testing.T) {
+				t.Parallel()
+				b := startBefore(t, testcert.New(t), behind{app: scheme})
+				goes(t, b, w)
+				b.app.came(t, scheme != "http")
+			})
+		}
 	}
+}
+
+// goes does everything one way.
+func goes(t *testing.T, b *bed, w way) {
+	t.Helper()
+	large, digest := content()
+	c := goClient(t, b, w)
+	goResources(t, b, w, c)
+	got, err := fetch(c, "GET", b.url(w, "/down"), nil)
+	if sum := sha256.Sum256(got); err != nil || hex.EncodeToString(sum[:]) != digest {
+		t.Errorf("other content came down: %v", err)
+	}
+	for name, body := range map[string]io.Reader{
+		"known length": bytes.NewReader(large), "unknown length": io.MultiReader(bytes.NewReader(large)),
+	} {
+		if got, err := fetch(c, "POST", b.url(w, "/up"), body); err != nil || string(got) != digest {
+			t.Errorf("%s: digest of what went up: %s, %v", name, got, err)
+		}
+	}
+	goEvents(t, b, w, c)
+	b.spoke(t, w, "/up")
 }
 
 // goResources fetches all resources of a page at the same time.

@@ -21,7 +21,7 @@ func TestGRPC(t *testing.T) {
 	client := build(t, ".", "google.golang.org/grpc/interop/client")
 	for _, scheme := range []string{"h2c", "https"} {
 		ca := testcert.New(t)
-		b := startBefore(t, ca, rpcServer(t, ca, scheme == "https"))
+		b := startBefore(t, ca, behind{app: "http", rpc: rpcServer(t, ca, scheme == "https")})
 		for _, w := range ways {
 			if !w.http2 {
 				continue
