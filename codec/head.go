@@ -1,6 +1,9 @@
 package codec
 
-import "unsafe"
+import (
+	"bytes"
+	"unsafe"
+)
 
 // Version is the protocol version of one message.
 type Version uint8
@@ -190,4 +193,25 @@ func (r *rebase) move(s *[]byte) {
 	if off := uintptr(unsafe.Pointer(unsafe.SliceData(*s))) - r.base; off < r.size {
 		*s = r.to[off : off+uintptr(len(*s)) : off+uintptr(len(*s))]
 	}
+}
+
+// Clone is a copy of the head in memory of its own, without the fields that are not to be sent.
+func (h *Head) Clone() Head {
+	c := *h
+	for _, s := range []*[]byte{&c.MethodName, &c.Target, &c.Scheme, &c.Authority, &c.Path, &c.Query, &c.Reason} {
+		*s = bytes.Clone(*s)
+	}
+	c.Fields = CloneFields(h.Fields)
+	return c
+}
+
+// CloneFields is a copy of fields in memory of its own, without those that are not to be sent.
+func CloneFields(fields []Field) []Field {
+	c := make([]Field, 0, len(fields))
+	for _, f := range fields {
+		if f.ID != FieldRemoved {
+			c = append(c, Field{Name: bytes.Clone(f.Name), Value: bytes.Clone(f.Value), ID: f.ID})
+		}
+	}
+	return c
 }

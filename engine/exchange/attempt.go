@@ -43,11 +43,10 @@ func (x *Exchange) Head(h *codec.Head, end bool) {
 		x.forget()
 	}
 	x.accept(h)
-	x.response = ResponseStreaming
 	if end {
 		x.spent()
 	}
-	x.client.Head(h, end)
+	x.deliver(h, end)
 	if end {
 		x.settle()
 	}
@@ -77,10 +76,10 @@ func (x *Exchange) Data(p []byte, end bool) {
 	if end {
 		x.spent()
 	}
-	x.client.Data(p, end)
+	x.give(p, end)
 	if end {
 		x.settle()
-	} else if x.state == AttemptOpen && x.client.Queued() > codec.HighMark {
+	} else if x.state == AttemptOpen && x.queuedFrom(0) > codec.HighMark {
 		x.hold(holdsServer)
 	}
 }
@@ -89,13 +88,13 @@ func (x *Exchange) Data(p []byte, end bool) {
 func (x *Exchange) Trailers(t []codec.Field) {
 	x.heard = x.local.Loop.Now()
 	x.spent()
-	x.client.Trailers(t)
+	x.giveTrailers(t)
 	x.settle()
 }
 
 // spent notes that the attempt has delivered a whole response.
 func (x *Exchange) spent() {
-	x.response, x.state, x.stream = ResponseWhole, AttemptSpent, nil
+	x.state, x.stream = AttemptSpent, nil
 	x.flow &^= holdsServer
 }
 

@@ -45,6 +45,7 @@ type Route struct {
 	ID      int                      // number of the route, for tables kept by the observer
 	Retry   *RetryPolicy             // nil: one more try when no server can have acted on the first
 	Breaker *upstream.ServiceBreaker // nil: none
+	Chain   *Chain                   // nil: no filters
 }
 
 // Observer is told of every exchange when it is over, on its loop. x is lent.

@@ -31,6 +31,7 @@ type Exchange struct {
 	RetriesRefused int
 
 	// Owned by the loop:
+	filtering
 	env     *Env
 	client  Client
 	attempt *upstream.Attempt
@@ -111,11 +112,7 @@ func (x *Exchange) Request(end bool) {
 		x.Reject(e)
 		return
 	}
-	if route.Breaker != nil && !x.enter() {
-		x.Reject(errBreakerOpen)
-		return
-	}
-	x.open()
+	x.filterRequest()
 }
 
 // Reject answers a request that does not get through, also one whose head could not be read.
@@ -156,12 +153,17 @@ func (x *Exchange) RequestData(p []byte, end bool) {
 		x.refuse(errBodyTooLarge)
 		return
 	}
+	if x.buffer > 0 {
+		x.fill(p, end)
+		return
+	}
 	if end {
 		x.request = RequestWhole
 	}
 	if x.stream == nil {
 		return // the response is there already
 	}
+	x.tee(p, end)
 	x.keep(p)
 	x.stream.Data(p, end)
 	if !end && x.stream.Queued() > codec.HighMark {
@@ -174,8 +176,13 @@ func (x *Exchange) RequestTrailers(t []codec.Field) {
 	if x.request != RequestStreaming {
 		return
 	}
+	if x.buffer > 0 { // the content is sent again from memory, without them
+		x.fill(nil, true)
+		return
+	}
 	x.request = RequestWhole
 	if x.stream != nil {
+		x.tee(nil, true)
 		x.forget() // trailer sections are not kept
 		x.moved = x.local.Loop.Now()
 		x.screenTrailers(t)
@@ -190,6 +197,9 @@ func (x *Exchange) RequestBroken(e *codec.Error) {
 		return
 	}
 	x.request = RequestBroken
+	if e.Status == 0 && x.state == AttemptLocal {
+		x.state = AttemptNone
+	}
 	if e.Status != 0 && x.response <= ResponseInterim {
 		x.refuse(e)
 		return
@@ -211,7 +221,7 @@ func (x *Exchange) refuse(e *codec.Error) {
 }
 
 // ClientDrained says that the client's stream has room again.
-func (x *Exchange) ClientDrained() { x.letGo(holdsServer) }
+func (x *Exchange) ClientDrained() { x.bodyDrained() }
 
 // open begins the next attempt. Content waits until there is a stream to take it.
 func (x *Exchange) open() {

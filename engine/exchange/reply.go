@@ -18,37 +18,65 @@ type replyWriter struct {
 }
 
 // answer gives the client a local reply: a short body that says why, in JSON when the client accepts it.
-func (x *Exchange) answer(e *codec.Error) {
+func (x *Exchange) answer(e *codec.Error, fields ...codec.Field) {
 	w := &x.local.reply
 	status := e.Status
 	if status == 0 {
 		status = 502
 	}
-	x.Err, x.Status, x.response = e, status, ResponseWhole
+	x.Err = e
 	asJSON := acceptsJSON(&x.RequestHead)
 	w.body = w.appendBody(w.body[:0], status, e, x.RequestID, asJSON)
-	h := &w.head
-	h.Reset()
-	h.Version, h.Status, h.Reason = codec.HTTP11, status, reasons[status]
-	h.Framing, h.Length = codec.ByLength, int64(len(w.body))
 	contentType := typeText
 	if asJSON {
 		contentType = typeJSON
 	}
-	w.text = time.Now().UTC().AppendFormat(w.text[:0], http.TimeFormat)
-	h.Fields = append(h.Fields, codec.NewField(codec.FieldDate, w.text), codec.NewField(codec.FieldContentType, contentType),
+	h := w.begin(status)
+	h.Fields = append(h.Fields, codec.NewField(codec.FieldContentType, contentType),
 		codec.NewField(codec.FieldCacheControl, noStore))
 	if status == 503 {
 		w.wait = strconv.AppendInt(w.wait[:0], int64(x.retryAfter(e)/time.Second), 10)
 		h.Fields = append(h.Fields, codec.NewField(codec.FieldRetryAfter, w.wait))
 	}
-	if x.RequestHead.Method == codec.MethodHead {
+	h.Fields = append(h.Fields, fields...)
+	x.reply(h, w.body)
+}
+
+// begin makes the head of a local reply.
+func (w *replyWriter) begin(status int) *codec.Head {
+	h := &w.head
+	h.Reset()
+	h.Version, h.Status, h.Reason = codec.HTTP11, status, reasons[status]
+	w.text = time.Now().UTC().AppendFormat(w.text[:0], http.TimeFormat)
+	h.Fields = append(h.Fields, codec.NewField(codec.FieldDate, w.text))
+	return h
+}
+
+// reply gives the client a local response.
+func (x *Exchange) reply(h *codec.Head, body []byte) {
+	x.state, x.Status = AttemptLocal, h.Status
+	h.Framing, h.Length = codec.ByLength, int64(len(body))
+	if x.RequestHead.Method == codec.MethodHead || len(body) == 0 {
 		h.Framing = codec.NoContent
-		x.client.Head(h, true)
+		x.deliver(h, true)
 		return
 	}
-	x.client.Head(h, false)
-	x.client.Data(w.body, true)
+	x.deliver(h, false)
+	x.give(body, true)
+}
+
+// Refuse answers the request for a filter, with a short body that says why and these further fields, lent for the call.
+// The filter returns Answered, or calls Resume with it.
+func (x *Exchange) Refuse(e *codec.Error, fields ...codec.Field) {
+	x.answer(e, fields...)
+}
+
+// Respond answers the request for a filter, with these fields and this body, lent for the call. The filter returns
+// Answered, or calls Resume with it.
+func (x *Exchange) Respond(status int, fields []codec.Field, body []byte) {
+	h := x.local.reply.begin(status)
+	h.Fields = append(h.Fields, fields...)
+	x.reply(h, body)
 }
 
 var (

@@ -12,6 +12,7 @@ import (
 //	attempt lost, response unsent or interim, otherwise    answer ourselves, by the error
 //	attempt lost, response streaming                       cut the response short
 //	request broken, response not over                      cut the response short
+//	attempt spent, response not over                       release it; a filter has content yet to pass on
 //	response over, attempt not                             release the attempt, which closes an unfinished one
 //	response over, attempt over                            finish, after this event
 func (x *Exchange) settle() {
@@ -21,15 +22,18 @@ func (x *Exchange) settle() {
 		case x.state == AttemptLost && !over:
 			x.release()
 			switch {
+			case x.withheld != nil:
+				x.takeBack()
+				x.answer(x.lost)
 			case x.response == ResponseStreaming:
 				x.cut(x.lost)
 			case !x.repeat(x.lost):
 				x.answer(x.lost)
 			}
-		case x.request == RequestBroken && !over:
+		case x.request == RequestBroken && !over && x.state != AttemptLocal:
 			x.release()
 			x.cut(x.Err)
-		case over && x.state != AttemptNone:
+		case x.state == AttemptSpent, over && x.state != AttemptNone:
 			x.release()
 		case over && !x.ending:
 			x.ending = true
@@ -72,6 +76,9 @@ func (x *Exchange) finish() {
 	x.Ended = x.local.Loop.Clock()
 	if x.pass != upstream.Refused {
 		x.leave(x.outcome())
+	}
+	if x.stage > 0 {
+		x.endFilters()
 	}
 	x.local.observer.Done(x)
 	x.letGo(holdsClient)

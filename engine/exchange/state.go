@@ -36,16 +36,18 @@ type AttemptState uint8
 
 // States of the attempt.
 const (
-	AttemptNone    AttemptState = iota // none, or released
-	AttemptOpening                     // waits for its stream
-	AttemptOpen                        // has its stream, the response is outstanding
-	AttemptLost                        // failed; x.lost says how
-	AttemptSpent                       // delivered a whole response
-	AttemptWaiting                     // none; x.timer ends the wait for the next one, x.lost says why there is one
+	AttemptNone     AttemptState = iota // none, or released
+	AttemptOpening                      // waits for its stream
+	AttemptOpen                         // has its stream, the response is outstanding
+	AttemptLost                         // failed; x.lost says how
+	AttemptSpent                        // delivered a whole response
+	AttemptWaiting                      // none; x.timer ends the wait for the next one, x.lost says why there is one
+	AttemptFiltered                     // none; a filter makes the request wait
+	AttemptLocal                        // none; the response is the proxy's own
 )
 
 func (s AttemptState) String() string {
-	return [...]string{"none", "opening", "open", "lost", "spent", "waiting"}[s]
+	return [...]string{"none", "opening", "open", "lost", "spent", "waiting", "filtered", "local"}[s]
 }
 
 // ReplayState is whether request content could be sent to another server.

@@ -115,6 +115,7 @@ func (x *Exchange) toServer(p []byte, end bool) {
 	case x.tunnel == TunnelServerEnded:
 		x.request = RequestWhole
 		x.spent()
+		x.response = ResponseWhole
 		x.settle()
 	default:
 		x.request, x.tunnel = RequestWhole, TunnelClientEnded
@@ -131,6 +132,7 @@ func (x *Exchange) toClient(p []byte, end bool) {
 		}
 	case x.tunnel == TunnelClientEnded:
 		x.spent()
+		x.response = ResponseWhole
 		x.settle()
 	default:
 		x.tunnel = TunnelServerEnded

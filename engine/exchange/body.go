@@ -1,0 +1,211 @@
+package exchange
+
+import (
+	"traffic_management/codec"
+)
+
+// Body takes the content of one response on its way to the client, in place of a filter (Exchange.Insert). It belongs to
+// the loop. It may pass content on later than it came; the response is over when it passed on the end.
+type Body interface {
+	// Data is content, lent for the call; end says it was the last.
+	Data(p []byte, end bool)
+	// Trailers ends the content with a trailer section, lent for the call.
+	Trailers(t []codec.Field)
+	// Queued is how many bytes it keeps to pass on later: the server is held while they are many.
+	Queued() int
+	// Drop says that the exchange is over, or the response cut short: it passes on nothing any more.
+	Drop()
+}
+
+// Outlet is where a Body passes content on.
+type Outlet struct {
+	x    *Exchange
+	from int // the index behind the body
+}
+
+// Insert puts b in the way of the response's content, nearer to the client than those before. Inside
+// ResponseFilter.Response only.
+func (x *Exchange) Insert(b Body) Outlet {
+	x.bodies = append(x.bodies, b)
+	return Outlet{x, len(x.bodies)}
+}
+
+// Data passes content on, lent for the call.
+func (o Outlet) Data(p []byte, end bool) { o.x.passData(o.from, p, end) }
+
+// Trailers passes a trailer section on, which ends the content.
+func (o Outlet) Trailers(t []codec.Field) { o.x.passTrailers(o.from, t) }
+
+// Queued is how many bytes wait further on: a body that can wait does so while they are more than codec.HighMark.
+func (o Outlet) Queued() int { return o.x.queuedFrom(o.from) }
+
+// Drained says that the body keeps less than before: the server may be let go.
+func (o Outlet) Drained() { o.x.bodyDrained() }
+
+// HasContent reports whether a response with this head has content: what a filter can put a Body in the way of.
+func (x *Exchange) HasContent(h *codec.Head, end bool) bool {
+	return !end && x.RequestHead.Method != codec.MethodHead && h.Status >= 200 && h.Status != 204 && h.Status != 304
+}
+
+// withheld is a response whose head a filter keeps from the client.
+type withheld struct {
+	head codec.Head // in memory of its own
+	end  bool
+	next int    // the filter that is asked next
+	data []byte // content that came meanwhile, with no Body to take it
+	over bool   // and it was the last
+	tail []codec.Field
+}
+
+// deliver gives the client a final response's head, through the filters that saw the request.
+func (x *Exchange) deliver(h *codec.Head, end bool) {
+	x.response = ResponseStreaming
+	if x.unshown == 0 || x.filterResponse(h, end, x.unshown-1) {
+		x.sendHead(h, end)
+	}
+}
+
+// filterResponse gives the head to the filters from i down. It reports false when one of them waits.
+func (x *Exchange) filterResponse(h *codec.Head, end bool, i int) bool {
+	for c := x.Route.Chain; i >= 0; i-- {
+		f := c.responses[i]
+		if f == nil {
+			continue
+		}
+		x.at = i
+		if f.Response(x, h, end) == Wait {
+			x.withhold(h, end, i-1)
+			return false
+		}
+	}
+	x.Status = h.Status
+	return true
+}
+
+// withhold keeps a head until ResumeResponse. The server waits, too, unless a Body takes what it sends.
+func (x *Exchange) withhold(h *codec.Head, end bool, next int) {
+	w := &withheld{end: end, next: next}
+	w.head = h.Clone()
+	x.withheld = w
+	if len(x.bodies) == 0 && x.stream != nil {
+		x.hold(holdsServer)
+	}
+}
+
+// takeBack forgets a response whose head was withheld, so that another one can be given, which is shown to the filters
+// that have not seen this one.
+func (x *Exchange) takeBack() {
+	x.unshown = x.withheld.next + 1
+	x.withheld = nil
+	for _, b := range x.bodies {
+		b.Drop()
+	}
+	clear(x.bodies)
+	x.bodies = x.bodies[:0]
+	x.response = ResponseUnsent
+}
+
+// Withheld is the head of the response that waits for ResumeResponse, which may be changed; nil when none does.
+func (x *Exchange) Withheld() *codec.Head {
+	if x.withheld == nil {
+		return nil
+	}
+	return &x.withheld.head
+}
+
+// ResumeResponse goes on with a response that a filter made wait. On the loop, from an event of the filter's own, and
+// not after its Done.
+func (x *Exchange) ResumeResponse() {
+	w := x.withheld
+	if w == nil || x.response >= ResponseWhole {
+		return
+	}
+	x.withheld = nil
+	if !x.filterResponse(&w.head, w.end, w.next) {
+		x.withheld.data, x.withheld.over, x.withheld.tail = w.data, w.over, w.tail
+		return
+	}
+	x.sendHead(&w.head, w.end)
+	switch {
+	case w.tail != nil:
+		x.give(w.data, false)
+		x.giveTrailers(w.tail)
+	case len(w.data) > 0 || w.over:
+		x.give(w.data, w.over)
+	}
+	x.bodyDrained()
+	x.settle()
+}
+
+// sendHead gives the client a head that all filters have seen.
+func (x *Exchange) sendHead(h *codec.Head, end bool) {
+	if end {
+		x.response = ResponseWhole
+	}
+	x.client.Head(h, end)
+}
+
+// give gives content to the bodies and the client.
+func (x *Exchange) give(p []byte, end bool) {
+	if w := x.withheld; w != nil && len(x.bodies) == 0 {
+		w.data, w.over = append(w.data, p...), end
+		return
+	}
+	x.passData(0, p, end)
+}
+
+// giveTrailers ends the content with a trailer section.
+func (x *Exchange) giveTrailers(t []codec.Field) {
+	if w := x.withheld; w != nil && len(x.bodies) == 0 {
+		w.tail = codec.CloneFields(t)
+		return
+	}
+	x.passTrailers(0, t)
+}
+
+// passData gives content to the body at i, or to the client behind the last.
+func (x *Exchange) passData(i int, p []byte, end bool) {
+	switch {
+	case x.response >= ResponseWhole:
+	case i < len(x.bodies):
+		x.bodies[i].Data(p, end)
+	default:
+		if end {
+			x.response = ResponseWhole
+		}
+		x.client.Data(p, end)
+		if end && len(x.bodies) > 0 {
+			x.settle()
+		}
+	}
+}
+
+func (x *Exchange) passTrailers(i int, t []codec.Field) {
+	switch {
+	case x.response >= ResponseWhole:
+	case i < len(x.bodies):
+		x.bodies[i].Trailers(t)
+	default:
+		x.response = ResponseWhole
+		x.client.Trailers(t)
+		if len(x.bodies) > 0 {
+			x.settle()
+		}
+	}
+}
+
+// queuedFrom is how many bytes of the response wait in the bodies from i on, and for the client.
+func (x *Exchange) queuedFrom(i int) int {
+	n := x.client.Queued()
+	for ; i < len(x.bodies); i++ {
+		n += x.bodies[i].Queued()
+	}
+	return n
+}
+
+// bodyDrained lets the server go when little waits.
+func (x *Exchange) bodyDrained() {
+	if x.flow&holdsServer != 0 && x.withheld == nil && x.queuedFrom(0) <= codec.LowMark {
+		x.letGo(holdsServer)
+	}
+}
