@@ -133,15 +133,13 @@ func offered(h *codec.Head) []byte {
 
 // appendPath appends :path, whose length is known only when it is there: bytes may have to be percent-encoded.
 func appendPath(dst []byte, h *codec.Head) []byte {
-	if len(h.Path) == 1 && h.Query == nil {
-		if h.Path[0] == '/' {
-			return append(dst, 0x84)
-		} else if h.Path[0] == '*' && h.Method == codec.MethodOptions {
+	if len(h.Path) <= 1 && h.Query == nil {
+		switch {
+		case h.Method == codec.MethodOptions && (len(h.Path) == 0 || h.Path[0] == '*'):
 			return append(dst, indexPath, 1, '*')
+		case len(h.Path) == 0 || h.Path[0] == '/':
+			return append(dst, 0x84)
 		}
-	}
-	if len(h.Path) == 0 && h.Query == nil && h.Method == codec.MethodOptions {
-		return append(dst, indexPath, 1, '*')
 	}
 	dst = append(dst, indexPath, 0)
 	start := len(dst)
