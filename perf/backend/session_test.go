@@ -2,11 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -16,12 +13,11 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// client is another implementation's, with prior knowledge and one connection.
+// client is another implementation's, with prior knowledge.
 func client(t *testing.T) *http.Client {
 	t.Helper()
-	x := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}}
+	x := &http.Transport{Protocols: new(http.Protocols)}
+	x.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(x.CloseIdleConnections)
 	return &http.Client{Transport: x, Timeout: 20 * time.Second}
 }
