@@ -22,6 +22,9 @@ func tables() string {
 	writeTable(b, func(f *failure) [kinds]ending { return f.want })
 	b.WriteString("\n### With the `retry` middleware\n\nFailures that it could matter to; `on_status` has 500.\n\n")
 	writeTable(b, func(f *failure) [kinds]ending { return f.again })
+	b.WriteString("\n### Servers of HTTP/2\n\n`TestH2ServerFailures`. The POST has content; what is refused before the server looked at it is sent " +
+		"again whatever the\nmethod, but content that has passed is gone without the `retry` middleware.\n\n")
+	writeH2Table(b)
 	return b.String()
 }
 
