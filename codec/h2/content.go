@@ -146,13 +146,13 @@ func (s *Session) takenBy(t *Stream, n int) {
 	if n == 0 {
 		return
 	}
-	if by := s.in.take(n, s.connWindow()); by > 0 {
+	if by := s.in.take(n); by > 0 {
 		s.control(appendWindowUpdate(s.small[:0], 0, by))
 	}
 	if t == nil || t.heard == partWhole || t.state == streamShut {
 		return
 	}
-	if by := t.in.take(n, s.config.StreamWindow); by > 0 {
+	if by := t.in.take(n); by > 0 {
 		s.control(appendWindowUpdate(s.small[:0], t.id, by))
 	}
 }

@@ -235,6 +235,9 @@ func (s *Session) Streams() int { return s.live }
 // Requests is how many streams were opened ever.
 func (s *Session) Requests() int { return s.opened }
 
+// Choked reports whether content that is held uses up the connection's window, so that none comes on any stream.
+func (s *Session) Choked() bool { return s.in.left <= 0 }
+
 // Room is how many streams Open would give now.
 func (s *Session) Room() int {
 	if s.role == server || s.phase >= phaseAnnounced || s.peer == peerLeaves || s.last > streamBits-2*uint32(len(s.reserved)) {

@@ -26,10 +26,11 @@ func (w *inflow) receive(n int) bool {
 	return w.left >= 0
 }
 
-// take notes that bytes were taken, and returns the increment to announce now, or 0: half a window is worth a frame.
-func (w *inflow) take(n int, whole int64) int64 {
+// take notes that bytes were taken, and returns the increment to announce now, or 0: as much as is left is worth a frame.
+// That is half a window, and less when the rest of it is held: what is not must not wait for that.
+func (w *inflow) take(n int) int64 {
 	w.taken += int64(n)
-	if w.taken == 0 || w.taken < whole/2 {
+	if w.taken == 0 || w.taken < w.left {
 		return 0
 	}
 	n64 := w.taken

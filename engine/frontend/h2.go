@@ -33,7 +33,7 @@ type H2 struct {
 	// Owned by the loop:
 	streams   *stream         // that have an exchange, the latest first
 	running   int             // how many those are
-	idleSince reactor.Instant // in partIdle, once there was a request
+	idleSince reactor.Instant // when something was last seen to run
 	expecting reactor.Instant // since when a field section is incomplete; 0 when none is
 	seen      int             // Session.Requests when expecting was set
 	finishAt  reactor.Instant // in h2Leaving

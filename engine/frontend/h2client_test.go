@@ -40,6 +40,7 @@ type h2end struct {
 	block  bytes.Buffer
 	frames []string // what came and was not asked for yet
 	data   map[uint32]int
+	room   map[uint32]int // of the windows for what we send; 0: the connection's
 	fate   string
 	deaf   bool // WINDOW_UPDATE is not sent
 }
@@ -56,7 +57,7 @@ func (s *stall) h2client() *h2end {
 
 // silentH2 opens a connection of which nothing comes yet.
 func (s *stall) silentH2() *h2end {
-	e := &h2end{stall: s, data: map[uint32]int{}}
+	e := &h2end{stall: s, data: map[uint32]int{}, room: map[uint32]int{0: 65535}}
 	e.framer = http2.NewFramer(&e.out, &e.in)
 	e.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	e.hpack = hpack.NewEncoder(&e.block)
@@ -143,6 +144,7 @@ func (e *h2end) note(f http2.Frame) {
 			e.framer.WritePing(true, f.Data)
 		}
 	case *http2.WindowUpdateFrame:
+		e.room[h.StreamID] += int(f.Increment)
 		return
 	default:
 		text = h.String()
@@ -194,6 +196,7 @@ func (e *h2end) head(id uint32, end bool, fields [][2]string) {
 }
 
 func (e *h2end) content(id uint32, end bool, text string) {
+	e.room[0] -= len(text)
 	e.framer.WriteData(id, end, []byte(text))
 	e.flush()
 }

@@ -73,6 +73,7 @@ func (t *stream) Finished() {
 		t.after.before = t.before
 	}
 	c.running--
+	c.idleSince = t.now()
 	conns := c.entry.Conns
 	*t = stream{after: conns.freeStreams}
 	conns.freeStreams = t
@@ -164,11 +165,15 @@ func (t *stream) lose() {
 	t.phase = streamLost
 }
 
-// check ends a request whose content does not come as it should, and a tunnel through which nothing passes.
-func (t *stream) check(now reactor.Instant) {
+// check ends a request whose content does not come as it should, and a tunnel through which nothing passes. choked: what
+// is held of other streams keeps the client from sending.
+func (t *stream) check(now reactor.Instant, choked bool) {
 	s := t.c.entry.Settings
 	switch t.phase {
 	case streamContent:
+		if choked {
+			t.clock.resume(now)
+		}
 		if e := t.clock.overdue(now, s, t.x); e != nil {
 			t.phase = streamBroken
 			t.x.RequestBroken(e)

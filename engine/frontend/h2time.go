@@ -45,12 +45,14 @@ func (c *H2) rest() {
 		c.close(true)
 	case c.part == partFresh && !busy: // readExpired sees to it soon enough
 	case busy || c.expecting != 0:
+		if busy {
+			c.idleSince = c.entry.Local.Loop.Now()
+		}
 		if c.part != partActive {
 			c.entry.Conns.enter(&c.connection, partActive)
 			c.lookWithin(c.entry.Settings.checkEvery())
 		}
 	case c.part == partActive:
-		c.idleSince = c.entry.Local.Loop.Now()
 		c.entry.Conns.enter(&c.connection, partIdle)
 	}
 }
@@ -137,9 +139,10 @@ func (c *H2) checkIdle(now reactor.Instant) {
 
 // checkStreams looks whether request content still comes, and fast enough, and whether anything passes through tunnels.
 func (c *H2) checkStreams(now reactor.Instant) {
+	choked := c.session.Choked()
 	for t := c.streams; t != nil; {
 		next := t.after
-		t.check(now)
+		t.check(now, choked)
 		t = next
 	}
 }

@@ -65,6 +65,18 @@ func TestH2Deadlines(t *testing.T) {
 			s.servers[0].sends(ok)
 			c.frames = nil
 		}, 20 * time.Second, 2 * instant, "end", []string{"GOAWAY 1 NO_ERROR"}},
+		{"idle but for PING", func(s *stall, c *h2end) {
+			c.request(1, true)
+			s.servers[0].sends(ok)
+			for range 3 {
+				s.loop.Advance(4 * time.Second)
+				c.conn.Write([]byte("\x00\x00\x08\x06\x00"))
+				s.loop.Advance(time.Second)
+				c.conn.Write([]byte("\x00\x00\x00\x00pingpong"))
+				s.loop.Run()
+			}
+			c.frames = nil
+		}, 5 * time.Second, 2 * instant, "end", []string{"GOAWAY 1 NO_ERROR"}},
 		{"silence inside content", func(s *stall, c *h2end) {
 			c.request(1, false, ":method: PUT")
 			c.content(1, false, strings.Repeat("a", 500))
@@ -121,7 +133,7 @@ func TestH2SlowContentThatIsAllowed(t *testing.T) {
 	c.gets("HEADERS 1 :status=200 content-length=2", "DATA 1 hi END")
 	c.request(3, false, ":method: PUT")
 	s.servers[0].conn.Hold(true)
-	for range 10 {
+	for range 8 { // the high mark of the queue to the server, and some of the window
 		c.content(3, false, strings.Repeat("a", 13000))
 	}
 	s.loop.Advance(30 * time.Second) // nobody reads
@@ -261,4 +273,30 @@ func TestH2UnreadResponses(t *testing.T) {
 	if s.loop.Advance(7 * time.Second); c.fate != "reset" {
 		t.Errorf("the connection's end is %q", c.fate)
 	}
+}
+
+// A client that cannot send on one stream, because what is held of another one fills the connection's window, is not to
+// blame for the silence.
+func TestH2ChokedConnection(t *testing.T) {
+	s := newH2Stall(t)
+	settings := *s.entry.Settings
+	config := *settings.HTTP2
+	config.ConnWindow = 65535
+	settings.HTTP2 = &config
+	s.entry.Settings = &settings
+	c := s.h2client()
+	c.request(1, false, ":method: PUT")
+	c.request(3, false, ":method: PUT")
+	c.content(3, false, "some")
+	s.servers[0].conn.Hold(true)
+	for c.room[0] > 0 { // until nothing may be sent any more
+		c.content(1, false, strings.Repeat("a", min(8000, c.room[0])))
+	}
+	s.loop.Advance(30 * time.Second)
+	c.gets()
+	s.servers[0].conn.Hold(false)
+	s.loop.Run()
+	c.content(3, true, " more")
+	s.servers[1].sends(ok)
+	c.gets("HEADERS 3 :status=200 content-length=2", "DATA 3 hi END")
 }
