@@ -8,8 +8,9 @@ import "time"
 const (
 	// maxContinuations bounds the frames of one field block; 8 of 16 kB hold any that the limits let through.
 	maxContinuations = 8
-	// blockPerHead bounds the bytes of a field block before it is decoded, in heads of the largest size. What is over
-	// the limit of decoded ones and under this one is answered with 431.
+	// blockPerHead bounds the bytes of a field block, in heads of the largest size: before it is decoded, and of what it
+	// is decoded to, which can be four thousand times as much and must not keep a loop busy. What is over one head and
+	// under this is answered with 431.
 	blockPerHead = 4
 	// maxUnread is how many control frames wait for a peer that does not read.
 	maxUnread = 1000

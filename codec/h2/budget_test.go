@@ -159,7 +159,7 @@ func TestHeaderBomb(t *testing.T) {
 		}
 		b.must(b.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p, EndStream: true, EndHeaders: true}))
 	}
-	bomb(3, 10000)
+	bomb(3, 16)
 	if got := b.did(); got != "3 refused 431" {
 		t.Error(got)
 	}
@@ -178,6 +178,10 @@ func TestHeaderBomb(t *testing.T) {
 	}
 	if b.session.heads != 0 || b.session.Streams() != 0 {
 		t.Errorf("%d bytes of heads, %d streams", b.session.heads, b.session.Streams())
+	}
+	bomb(191, 10000)
+	if err := b.pass(); err != errHeadLong {
+		t.Errorf("a block of 10 kB that is decoded to 40 MB: %v", err)
 	}
 }
 

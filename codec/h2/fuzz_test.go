@@ -235,8 +235,8 @@ func FuzzFieldSection(f *testing.F) {
 		x := newSection(sectionRequest, &c)
 		defer x.free()
 		d := decoder{}
-		if !d.decode(block, x) {
-			t.Fatalf("%x cannot be decoded", block)
+		if bad := d.decode(block, x); bad != nil {
+			t.Fatalf("%x cannot be decoded: %v", block, bad)
 		}
 		x.request(framing == codec.NoContent)
 		if len(authority) == 0 {
@@ -271,7 +271,7 @@ func decodeBoth(t *testing.T, blocks ...[]byte) {
 		theirs = theirs[:0]
 		x := newSection(sectionTrailers, &c)
 		defer x.free()
-		ok := d.decode(block, x)
+		ok := d.decode(block, x) == nil
 		_, err := l.Write(block)
 		if err == nil {
 			err = l.Close()
@@ -333,7 +333,7 @@ func TestDecoder(t *testing.T) {
 				want = append(want, codec.Field{Name: []byte(name), Value: value})
 			}
 			x := newSection(sectionTrailers, &c)
-			if !d.decode(block.Bytes(), x) || x.fault != sectionValid || len(x.head.Fields) != len(want) {
+			if d.decode(block.Bytes(), x) != nil || x.fault != sectionValid || len(x.head.Fields) != len(want) {
 				t.Fatalf("seed %d: fault %d, %d of %d fields", seed, x.fault, len(x.head.Fields), len(want))
 			}
 			for i, f := range x.head.Fields {

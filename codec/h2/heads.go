@@ -115,10 +115,11 @@ func (s *Session) fieldBlock(p []byte) *Error {
 		kind = sectionTrailers
 	}
 	x := newSection(kind, s.config)
-	if !s.decoder.decode(p, x) {
-		return errCompression
+	bad := s.decoder.decode(p, x)
+	if bad != nil {
+		x.free()
+		return bad
 	}
-	var bad *Error
 	switch {
 	case kind == sectionRequest:
 		bad = s.request(&b, x)

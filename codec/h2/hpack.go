@@ -8,8 +8,8 @@ type decoder struct {
 }
 
 // decode adds the fields of a whole field block to x. A field over x's limits is left out and yet enters the table as
-// the peer expects, so that later blocks can be decoded. false: the connection cannot go on (COMPRESSION_ERROR).
-func (d *decoder) decode(b []byte, x *section) bool {
+// the peer expects, so that later blocks can be decoded. The error ends the connection.
+func (d *decoder) decode(b []byte, x *section) *Error {
 	for first := true; len(b) > 0; {
 		c := b[0]
 		var n uint64
@@ -17,26 +17,29 @@ func (d *decoder) decode(b []byte, x *section) bool {
 		switch {
 		case c&0x80 != 0:
 			if n, b, ok = integer(b, 7); !ok || !d.indexed(n, x) {
-				return false
+				return errCompression
 			}
 		case c&0xc0 == 0x40:
 			if b, ok = d.literal(b, 6, x); !ok {
-				return false
+				return errCompression
 			}
 		case c&0xe0 == 0x20:
 			if n, b, ok = integer(b, 5); !ok || !first || n > tableSize {
-				return false
+				return errCompression
 			}
 			d.table.resize(int(n))
 			continue
 		default:
 			if b, ok = d.literal(b, 4, x); !ok {
-				return false
+				return errCompression
 			}
+		}
+		if x.bytes > blockPerHead*x.limits.MaxHeadBytes {
+			return errHeadLong
 		}
 		first = false
 	}
-	return true
+	return nil
 }
 
 // indexed adds a field that is in a table as a whole (RFC 7541 section 6.1).

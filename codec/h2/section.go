@@ -41,7 +41,7 @@ type section struct {
 	head   codec.Head
 	raw    []byte // what the slices of head point into, or constants
 
-	bytes    int // charged: name, value and 32 of each field
+	bytes    int // charged: name, value and 32 of each field, also of those that are left out
 	fields   int // without pseudo-header fields
 	cookies  int // crumbs of cookies
 	cookie   int // index of the first
@@ -122,11 +122,12 @@ func (x *section) malformed() {
 
 // take adds one field. name and value are of raw or constant.
 func (x *section) take(l label, name, value []byte, invalid bool) {
+	x.bytes += len(name) + len(value) + entryOverhead
 	if x.fault != sectionValid || x.kind == sectionIgnored {
 		x.raw = x.raw[:0]
 		return
 	}
-	if x.bytes += len(name) + len(value) + entryOverhead; x.bytes > x.limits.MaxHeadBytes {
+	if x.bytes > x.limits.MaxHeadBytes {
 		x.long()
 		return
 	}
