@@ -254,10 +254,13 @@ func appendField(dst []byte, f *codec.Field, omit codec.Trait) []byte {
 		}
 	}
 	value := codec.TrimOWS(f.Value)
-	dst = appendInteger(dst, 0, 7, len(value))
-	dst = slices.Grow(dst, len(value))
+	if len(value) < 0x7f {
+		dst = append(dst, byte(len(value)))
+	} else {
+		dst = appendInteger(dst, 0, 7, len(value))
+	}
 	n := len(dst)
-	dst = dst[:n+len(value)]
+	dst = slices.Grow(dst, len(value))[:n+len(value)]
 	if !codec.CopyValue(dst[n:], value) {
 		return dst[:start]
 	}

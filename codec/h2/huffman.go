@@ -70,36 +70,51 @@ const (
 // decode appends to dst what src encodes (RFC 7541 section 5.2), as far as dst has capacity.
 func (t *huffman) decode(dst, src []byte) ([]byte, verdict) {
 	var (
-		acc  uint64 // bits to decode, the first one highest, zeros behind them
-		have uint   // bits in acc
-		room = cap(dst)
+		acc  uint64 // bits to decode, the first one highest; behind those that count, zeros or what follows in src
+		have uint   // bits of acc that count
+		out  = dst[len(dst):cap(dst)]
+		n    = 0
 	)
 	for {
-		if have < longestCode {
+		if len(src) >= 8 {
+			acc |= binary.BigEndian.Uint64(src) >> have
+			k := (63 - have) >> 3
+			src = src[k:]
+			have += 8 * k
+		} else {
 			for have <= 56 && len(src) > 0 {
 				acc |= uint64(src[0]) << (56 - have)
 				have += 8
 				src = src[1:]
 			}
 		}
-		s := t.short[acc>>(64-shortCode)]
-		if s.length == 0 {
-			s = t.long(acc)
-		}
-		if s.length == 0 || uint(s.length) > have {
-			// What is left must be padding: the start of the code of ones, less than a byte of it.
-			if have > 7 || acc != ^uint64(0)<<(64-have) {
-				return dst, stringBad
+		for {
+			s := t.short[acc>>(64-shortCode)]
+			if s.length == 0 {
+				s = t.long(acc)
 			}
-			return dst, stringWhole
+			if uint(s.length) > have || s.length == 0 {
+				break
+			}
+			if n == len(out) {
+				return dst, stringLong
+			}
+			out[n] = s.symbol
+			n++
+			acc <<= s.length
+			if have -= uint(s.length); have < longestCode && len(src) > 0 {
+				break
+			}
 		}
-		if len(dst) == room {
-			return dst, stringLong
+		if have >= longestCode || len(src) == 0 {
+			break
 		}
-		dst = append(dst, s.symbol)
-		acc <<= s.length
-		have -= uint(s.length)
 	}
+	// What is left must be padding: the start of the code of ones, less than a byte of it.
+	if have > 7 || acc != ^uint64(0)<<(64-have) {
+		return dst, stringBad
+	}
+	return dst[:len(dst)+n], stringWhole
 }
 
 // long finds the long code at the start of acc; length 0: there is none, as in the code that ends a string.
