@@ -2,7 +2,9 @@ package h2
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -148,4 +150,32 @@ func BenchmarkSmallRequest(b *testing.B) {
 	for b.Loop() {
 		r.next(b)
 	}
+}
+
+// TestIdleSession: what a connection keeps between requests is little: the fields of its client, and no buffers.
+func TestIdleSession(t *testing.T) {
+	const sessions = 500
+	all := make([]*traffic, sessions)
+	var before, after runtime.MemStats
+	for i := range all {
+		all[i] = newTraffic(t, newAnswerer(), browserFields) // so that pools are full
+	}
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	kept := make([]*Session, sessions)
+	for i := range kept {
+		kept[i] = newTraffic(t, newAnswerer(), browserFields).session
+		kept[i].events, kept[i].wire = nil, nil
+	}
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	size := (int(after.HeapAlloc) - int(before.HeapAlloc)) / sessions
+	t.Logf("%d bytes, of which %d are the session's own", size, unsafe.Sizeof(Session{}))
+	if size > 4<<10 {
+		t.Errorf("%d bytes are kept for an idle connection", size)
+	}
+	runtime.KeepAlive(all)
+	runtime.KeepAlive(kept)
 }

@@ -13,7 +13,6 @@ const (
 	priorityDefault = 3 << 1 // of a field that is there and says nothing
 )
 
-func (p priority) urgency() uint8    { return uint8(p >> 1) }
 func (p priority) incremental() bool { return p&1 != 0 }
 
 // parsePriority reads a priority field value (RFC 9218 section 5), a dictionary of RFC 8941 of which "u" and "i" are

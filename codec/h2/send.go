@@ -29,7 +29,7 @@ var outputs = sync.Pool{New: func() any { return &output{bytes: make([]byte, 0, 
 // Head is codec.Stream's. A server's 101 that accepts an extended CONNECT is sent as its 200 (RFC 8441); a request that
 // offers a protocol is sent as an extended CONNECT. A request head that cannot be sent fails the stream.
 func (t *Stream) Head(h *codec.Head, end bool) {
-	if t.state == streamShut || t.ending != endingNone || t.state == streamHalfLocal {
+	if steps[t.state][sentHeaders].code != NoError || t.ending != endingNone {
 		return
 	}
 	s := t.session

@@ -16,18 +16,16 @@ func (s streamState) String() string {
 	return [...]string{"idle", "open", "half-closed (local)", "half-closed (remote)", "closed"}[s]
 }
 
-// streamEvent is what moves a stream from state to state.
+// streamEvent is what moves a stream from state to state. RST_STREAM is none: it closes a stream in any state, of
+// whichever side; nor are WINDOW_UPDATE and PRIORITY, which change none.
 type streamEvent uint8
 
 const (
-	gotHeaders  streamEvent = iota // HEADERS of the peer, or trailers
+	gotHeaders  streamEvent = iota // HEADERS of the peer
 	gotData                        // DATA of the peer
 	gotEnd                         // END_STREAM of the peer, with either
-	gotReset                       // RST_STREAM of the peer
-	gotUpdate                      // WINDOW_UPDATE of the peer
 	sentHeaders                    // HEADERS of ours
 	sentEnd                        // END_STREAM of ours
-	sentReset                      // RST_STREAM of ours
 	streamEvents
 )
 
@@ -37,25 +35,19 @@ type step struct {
 	code ErrCode
 }
 
-// stay, to and wrong make a step.
 func to(next streamState) step { return step{next: next} }
 func wrong(code ErrCode) step  { return step{next: streamShut, code: code} }
 
-// steps is figure 2. What a peer sends on a closed stream never gets here: it has none any more (Session.closed).
+// steps is figure 2. What a peer sends on an idle or a closed stream never gets here: there is none (Session.closed).
 var steps = [streamStates][streamEvents]step{
 	streamIdle: {gotHeaders: wrong(ProtocolError), gotData: wrong(ProtocolError), gotEnd: wrong(ProtocolError),
-		gotReset: wrong(ProtocolError), gotUpdate: wrong(ProtocolError),
-		sentHeaders: to(streamOpen), sentEnd: to(streamHalfLocal), sentReset: to(streamShut)},
+		sentHeaders: to(streamOpen), sentEnd: wrong(InternalError)},
 	streamOpen: {gotHeaders: to(streamOpen), gotData: to(streamOpen), gotEnd: to(streamHalfRemote),
-		gotReset: to(streamShut), gotUpdate: to(streamOpen),
-		sentHeaders: to(streamOpen), sentEnd: to(streamHalfLocal), sentReset: to(streamShut)},
+		sentHeaders: to(streamOpen), sentEnd: to(streamHalfLocal)},
 	streamHalfLocal: {gotHeaders: to(streamHalfLocal), gotData: to(streamHalfLocal), gotEnd: to(streamShut),
-		gotReset: to(streamShut), gotUpdate: to(streamHalfLocal),
-		sentHeaders: wrong(InternalError), sentEnd: wrong(InternalError), sentReset: to(streamShut)},
+		sentHeaders: wrong(InternalError), sentEnd: wrong(InternalError)},
 	streamHalfRemote: {gotHeaders: wrong(StreamClosed), gotData: wrong(StreamClosed), gotEnd: wrong(StreamClosed),
-		gotReset: to(streamShut), gotUpdate: to(streamHalfRemote),
-		sentHeaders: to(streamHalfRemote), sentEnd: to(streamShut), sentReset: to(streamShut)},
+		sentHeaders: to(streamHalfRemote), sentEnd: to(streamShut)},
 	streamShut: {gotHeaders: wrong(StreamClosed), gotData: wrong(StreamClosed), gotEnd: wrong(StreamClosed),
-		gotReset: to(streamShut), gotUpdate: to(streamShut),
-		sentHeaders: wrong(InternalError), sentEnd: wrong(InternalError), sentReset: to(streamShut)},
+		sentHeaders: wrong(InternalError), sentEnd: wrong(InternalError)},
 }

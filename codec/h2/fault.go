@@ -1,0 +1,53 @@
+package h2
+
+import "traffic_management/codec"
+
+// fault closes a stream before its end, and its receiver hears Failed.
+func (s *Session) fault(t *Stream, f streamFault) {
+	retry := codec.RetryNever
+	switch {
+	case s.role == server:
+	case t.id == 0 || f == streamRefused:
+		retry = codec.RetrySafe
+	case t.heard == partHead:
+		retry = codec.RetryUnanswered
+	}
+	s.fail(t, streamErrors[s.role][f][retry])
+}
+
+// fail is fault with an error of its own. A client's receiver that has heard a whole response hears nothing more.
+func (s *Session) fail(t *Stream, e *codec.Error) {
+	r := t.receiver
+	if s.role == client && t.heard == partWhole && t.held.size == 0 && t.after == endingNone && t.tunnel != tunnelOpen {
+		r = nil
+	}
+	t.receiver = nil
+	s.forget(t)
+	s.dropHeld(t)
+	s.shut(t)
+	if r != nil {
+		r.Failed(e)
+	}
+}
+
+// streamError is what a peer's fault on one stream costs (RFC 9113 section 5.4.2): the stream, and a token.
+func (s *Session) streamError(t *Stream, code ErrCode, f streamFault) *Error {
+	s.reset(t, code)
+	s.fault(t, f)
+	return s.charge(budgetResets)
+}
+
+// refuse is streamError for a stream that was never made, or is no more.
+func (s *Session) refuse(id uint32, code ErrCode) *Error {
+	s.control(appendReset(s.small[:0], id, code))
+	s.remember(id, true)
+	return s.charge(budgetResets)
+}
+
+// charge spends a token; the error is that of having none.
+func (s *Session) charge(k budget) *Error {
+	if s.spend(k) {
+		return nil
+	}
+	return allowances[k].over
+}
