@@ -57,7 +57,7 @@ type h2conn struct {
 	received  int             // times that something came
 	pinged    reactor.Instant // when a ping was sent that was followed by nothing yet; 0: there is none
 	pings     int             // since a message came
-	served    bool            // a response was heard
+	served    uint32          // attempts that ended
 	wrote     int             // bytes that were given to the connection
 	timer     reactor.Timer
 }
@@ -156,7 +156,7 @@ func (c *h2conn) unshare() {
 // end gives a stream back to the session.
 func (c *h2conn) end(t *h2.Stream) {
 	t.Release()
-	c.served = true
+	c.served++
 	c.gaveBack()
 }
 

@@ -66,7 +66,7 @@ func (s *h2stream) lost(a *Attempt) *codec.Error {
 		return errHungUp
 	case unsent:
 		return errUnsent
-	case c.served && c.received == s.received:
+	case c.served > 0 && c.received == s.received:
 		return errIdleRace
 	}
 	return errClosed

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -160,6 +161,13 @@ func TestNoWakeUpIsLost(t *testing.T) {
 		limit := 1 + rnd.IntN(4)
 		beds := newBeds(t, seed, 3, func(o *Options) { o.MaxConnections, o.RequestTimeout = limit, time.Hour })
 		servers, target := beds[0], beds[0].targets[0]
+		if seed%2 == 1 { // connections cannot be handed over, their places can
+			target.Protocol = ProtocolTLS
+			target.learn(spokenH1)
+			servers.loop.Handshake = func(*tls.Config) (tls.ConnectionState, error) {
+				return tls.ConnectionState{NegotiatedProtocol: alpnH1}, nil
+			}
+		}
 		var callers []*caller
 		for range 150 {
 			switch rnd.IntN(8) {
@@ -204,5 +212,37 @@ func TestNoWakeUpIsLost(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
+	}
+}
+
+// A loop whose requests wait does not keep what it frees for itself, even when only the place can go to another loop.
+func TestPlacesTakeTurns(t *testing.T) {
+	for _, p := range []Protocol{ProtocolH1, ProtocolTLS} {
+		beds := newBeds(t, 2, 2, func(o *Options) { o.MaxConnections = 1 })
+		a, b := beds[0], beds[1]
+		a.targets[0].Protocol = p
+		a.targets[0].learn(spokenH1)
+		a.loop.Handshake = func(*tls.Config) (tls.ConnectionState, error) {
+			return tls.ConnectionState{NegotiatedProtocol: alpnH1}, nil
+		}
+		var here []*caller
+		for range ownTurns + 3 {
+			here = append(here, a.open("here"))
+		}
+		there := b.open("there")
+		served := 0
+		for ; there.stream == nil && served < len(here); served++ {
+			a.loop.Run()
+			o := a.origins[len(a.origins)-1]
+			o.conn.Write([]byte(ok))
+			a.loop.Run()
+		}
+		if served != ownTurns+1 || here[len(here)-1].stream != nil {
+			t.Errorf("%v: %d requests of one loop were served before the other's", p, served)
+		}
+		for _, c := range append(here, there) {
+			c.release()
+		}
+		cleanAll(beds)
 	}
 }

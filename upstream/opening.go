@@ -13,13 +13,12 @@ type opening struct {
 	pool   *pool
 	conn   reactor.Conn
 	since  reactor.Instant
-	limit  int         // how many attempts may wait for it
 	pipe   bool        // only those that may share a pipeline
 	config *tls.Config // of its handshake; nil in clear text
 
 	// Owned by the loop:
 	waiting line
-	over    bool // it opened, failed or was given up
+	limit   int // how many attempts may wait for it; 0 when it opened, failed or was given up
 }
 
 // maxStreams is how many requests share a connection of HTTP/2, if its server lets them: so many that one connection
@@ -92,7 +91,7 @@ func (o *opening) join(a *Attempt) {
 // leave is an attempt's that does not wait any longer; behind the last one the connection is given up.
 func (o *opening) leave(a *Attempt) {
 	o.waiting.remove(a)
-	if o.waiting.n == 0 && !o.over {
+	if o.waiting.n == 0 && o.limit > 0 {
 		o.end()
 		o.conn.Abort()
 		o.pool.closed()
@@ -101,7 +100,7 @@ func (o *opening) leave(a *Attempt) {
 
 // end takes it out of the pool.
 func (o *opening) end() {
-	o.over = true
+	o.limit = 0
 	q := o.pool
 	for i, other := range q.openings {
 		if other == o {
