@@ -37,8 +37,9 @@ var rooms = map[string][]string{
 	"engine/systemd":  {},
 	"upstream":        {"codec/...", "engine/reactor", "internal/invariant"},
 	"engine/exchange": {"codec/...", "engine/reactor", "internal/invariant", "routing", "upstream"},
+	"mw":              {"codec/...", "engine/exchange", "engine/reactor", "internal/invariant", "routing", "upstream"},
 	"engine/frontend": {"codec/...", "engine/exchange", "engine/reactor", "internal/invariant", "upstream"},
-	"engine":          {"codec/...", "config", "engine/...", "internal/invariant", "routing", "telemetry", "upstream"},
+	"engine":          {"codec/...", "config", "engine/...", "internal/invariant", "mw", "routing", "telemetry", "upstream"},
 
 	"cmd/traffic_management": {"config", "engine", "internal/demo", "telemetry"},
 	"internal/demo":          {},

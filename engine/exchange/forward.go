@@ -86,7 +86,7 @@ type forwarding struct {
 // screen looks at every field once: it drops what must not reach a server and notes what setForwarding builds on.
 func (x *Exchange) screen(seen *forwarding) *codec.Error {
 	h := &x.RequestHead
-	trusted := x.Peer.isTrusted(x.env)
+	trusted := x.Peer.Trusted(x.env)
 	for i := range h.Fields {
 		f := &h.Fields[i]
 		slot := (*int)(nil)

@@ -71,8 +71,8 @@ func (p *Peer) scheme() []byte {
 	return schemeHTTP
 }
 
-// isTrusted reports whether what the peer says about where its requests came from is kept.
-func (p *Peer) isTrusted(env *Env) bool {
+// Trusted reports whether what the peer says about where its requests came from is kept. On its loop.
+func (p *Peer) Trusted(env *Env) bool {
 	if p.env != env {
 		p.meet(env)
 	}
