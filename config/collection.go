@@ -35,7 +35,12 @@ func (s sectionValue) load(l *loader, at site, n *yaml.Node) {
 	given := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		k := o.find(e.key.Value)
-		if k == nil {
+		switch {
+		case k != nil:
+		case o.custom != nil && slices.Contains(l.kinds, e.key.Value):
+			*o.custom = l.loadCustom(at.key(e.key.Value), e)
+			continue
+		default:
 			l.unknownKey(at, e, o)
 			continue
 		}

@@ -76,7 +76,7 @@ func (r *Router) keys(o *object) {
 		"which requests, in the rule language: `Host`, `PathPrefix`, `Header` and others with `&&`, `||`, `!`")
 	o.require("service", text(&r.Service, "", "the name of a service"), "where they go")
 	o.key("middlewares", list(&r.Middlewares, 0, name("the name of a middleware")),
-		"what is done to them on the way, in this order; one of a kind at most")
+		"what is done to them on the way, in this order; `retry` and `circuit_breaker` at most once")
 	o.key("priority", integer(&r.Priority, 0, math.MinInt, maxPriority),
 		"the router of highest priority wins, then the first by name; 0: the length of the rule")
 }

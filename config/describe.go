@@ -15,7 +15,8 @@ type keyed interface {
 // object is the description of one mapping.
 type object struct {
 	members []key
-	one     bool // the keys are alternatives: the file gives one of them
+	one     bool     // the keys are alternatives: the file gives one of them
+	custom  **Custom // where the value of a kind of the program's own is stored; nil: there are none
 }
 
 // key is one key of a mapping.

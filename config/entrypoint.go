@@ -18,7 +18,8 @@ type EntryPoint struct {
 	Protocol         Protocol
 	TLS              *TLS // nil: clear text
 	HTTP             HTTP
-	MaxConnections   int // 0: no limit
+	Middlewares      []string // names, in the order of a request, before those of routers
+	MaxConnections   int      // 0: no limit
 	ForwardedHeaders ForwardedHeaders
 }
 
@@ -27,6 +28,8 @@ func (e *EntryPoint) keys(o *object) {
 	o.key("protocol", choice(&e.Protocol, ProtocolHTTP), "what is spoken there")
 	o.key("tls", optional(&e.TLS), "Speaks TLS. Without this section it is clear text.")
 	o.key("http", section(&e.HTTP), "Limits of HTTP connections.")
+	o.key("middlewares", list(&e.Middlewares, 0, name("the name of a middleware")),
+		"what is done to the requests of all its routers on the way, in this order, before what the router names")
 	o.key("max_connections", integer(&e.MaxConnections, 0, 0, math.MaxInt32),
 		"open connections; above it new ones wait in the kernel's queue; 0: no limit")
 	o.key("forwarded_headers", section(&e.ForwardedHeaders), "Whose word is taken for where a request came from.")

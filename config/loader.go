@@ -13,6 +13,7 @@ import (
 type loader struct {
 	file      string
 	env       func(string) (string, bool)
+	kinds     []string            // of middlewares that the program brings
 	positions map[string]Position // of every key path met
 	errs      Errors
 	told      map[fault]bool
@@ -224,7 +225,7 @@ func (k kind) takes(tag string) bool {
 }
 
 func (l *loader) unknownKey(at site, e entry, o *object) {
-	name, names := e.key.Value, o.names()
+	name, names := e.key.Value, l.names(o)
 	at = at.key(name)
 	switch near := nearest(name, names); {
 	case keyNotYet(at.pattern):
@@ -237,9 +238,17 @@ func (l *loader) unknownKey(at site, e entry, o *object) {
 	}
 }
 
+// names are the keys that a mapping may have.
+func (l *loader) names(o *object) []string {
+	if o.custom == nil {
+		return o.names()
+	}
+	return append(o.names(), l.kinds...)
+}
+
 // notOne tells of a mapping of alternatives that has none of them, or more than one.
 func (l *loader) notOne(at site, entries []entry, o *object) {
-	expected := "exactly one of " + strings.Join(o.names(), ", ")
+	expected := "exactly one of " + strings.Join(l.names(o), ", ")
 	if len(entries) == 0 {
 		l.fail(at, "expected %s, got none", expected)
 		return

@@ -1,36 +1,43 @@
 package config
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 )
 
-// Middleware is something done to the requests of the routers that name it: one of the fields is not nil.
+// Middleware is something done to the requests of the routers and entry points that name it: one of the fields is not
+// nil.
 type Middleware struct {
 	Retry          *Retry
 	CircuitBreaker *CircuitBreaker
+	Chain          *Chain
+	Custom         *Custom // of a kind that the program brings
 }
 
 func (m *Middleware) keys(o *object) {
-	o.one = true
+	o.one, o.custom = true, &m.Custom
 	o.key("retry", optional(&m.Retry), "Sends a request that failed to another server.")
 	o.key("circuit_breaker", optional(&m.CircuitBreaker), "Keeps requests away from servers that fail.")
+	o.key("chain", optional(&m.Chain), "Other middlewares, under one name.")
 }
 
-// kind is the key of the field that is not nil; empty when the file gave none.
-func (m *Middleware) kind() string {
-	switch {
-	case m.Retry != nil:
-		return "retry"
-	case m.CircuitBreaker != nil:
-		return "circuit_breaker"
+// Kind is the key of the field that is not nil, or the kind of Custom; empty when the file gave none.
+func (m *Middleware) Kind() string {
+	for _, k := range describe(m).members {
+		if k.value.show() != nil {
+			return k.name
+		}
+	}
+	if m.Custom != nil {
+		return m.Custom.Kind
 	}
 	return ""
 }
+
+// Kinds are the kinds of middlewares that any configuration may have, in the order of the reference.
+func Kinds() []string { return describe(new(Middleware)).names() }
 
 // Retry is when a request is sent again.
 type Retry struct {
@@ -85,34 +92,10 @@ func (b *CircuitBreaker) keys(o *object) {
 // checkMiddlewares tells of keys that do not go together in a middleware.
 func (l *loader) checkMiddlewares(c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Middlewares)) {
-		r := c.Middlewares[name].Retry
-		if r == nil || r.MaxInterval >= r.InitialInterval {
-			continue
+		m, path := c.Middlewares[name], "middlewares."+name
+		if r := m.Retry; r != nil && r.MaxInterval < r.InitialInterval {
+			l.wrong(path+".retry.max_interval_ms", "%d is less than initial_interval_ms, %d",
+				r.MaxInterval.Milliseconds(), r.InitialInterval.Milliseconds())
 		}
-		path := "middlewares." + name + ".retry"
-		l.wrong(path+".max_interval_ms", "%d is less than initial_interval_ms, %d",
-			r.MaxInterval.Milliseconds(), r.InitialInterval.Milliseconds())
-	}
-}
-
-// checkRouterMiddlewares tells of names that name nothing, and of middlewares of one kind that would both act.
-func (l *loader) checkRouterMiddlewares(path string, c *Config, r *Router) {
-	first := map[string]string{} // name of the first of each kind
-	for i, name := range r.Middlewares {
-		at := fmt.Sprintf("%s.middlewares[%d]", path, i)
-		m, ok := c.Middlewares[name]
-		switch {
-		case name == "": // told
-			continue
-		case !ok:
-			l.unknownName(at, "middleware", name, slices.Sorted(maps.Keys(c.Middlewares)))
-			continue
-		}
-		kind := m.kind()
-		if earlier, taken := first[kind]; taken && kind != "" {
-			l.wrong(at, "a second %s, after %q", strings.ReplaceAll(kind, "_", " "), earlier)
-			continue
-		}
-		first[kind] = name
 	}
 }

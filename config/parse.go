@@ -10,23 +10,24 @@ import (
 )
 
 // Load is Parse of a file. The error is Errors, or that of reading the file.
-func Load(path string, env func(string) (string, bool)) (*Config, error) {
+func Load(path string, env func(string) (string, bool), kinds ...string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return Parse(path, data, env)
+	return Parse(path, data, env, kinds...)
 }
 
 // Parse reads one configuration document. name stands for the file in positions; env looks up what ${env:NAME} names,
-// as os.LookupEnv does. The error is Errors: everything that is wrong, by position. data is not kept.
-func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, error) {
+// as os.LookupEnv does; kinds are those of middlewares that the program brings. The error is Errors: everything that is
+// wrong, by position. data is not kept.
+func Parse(name string, data []byte, env func(string) (string, bool), kinds ...string) (*Config, error) {
 	root, err := parseDocument(name, data)
 	if err != nil {
 		return nil, Errors{*err}
 	}
 	c := &Config{file: name, positions: map[string]Position{}}
-	l := &loader{file: name, env: env, positions: c.positions, told: map[fault]bool{}}
+	l := &loader{file: name, env: env, kinds: kinds, positions: c.positions, told: map[fault]bool{}}
 	top := section(c)
 	top.reset()
 	if root == nil || root.ShortTag() == "!!null" {
@@ -38,6 +39,7 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, 
 	l.checkTLS(c)
 	l.checkServices(c)
 	l.checkMiddlewares(c)
+	l.checkChains(c)
 	l.checkRouters(c)
 	l.checkAdmin(c)
 	l.checkShutdown(c)
@@ -96,8 +98,11 @@ func (l *loader) checkAddresses(c *Config) {
 	}
 }
 
-// checkRouters tells of names in routers that name nothing.
+// checkRouters tells of names in routers and entry points that name nothing.
 func (l *loader) checkRouters(c *Config) {
+	for _, name := range slices.Sorted(maps.Keys(c.EntryPoints)) {
+		l.checkMiddlewareNames("entrypoints."+name, c, c.EntryPoints[name].Middlewares)
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Routers)) {
 		r, path := c.Routers[name], "routers."+name
 		for i, e := range r.EntryPoints {
@@ -108,7 +113,7 @@ func (l *loader) checkRouters(c *Config) {
 		if _, ok := c.Services[r.Service]; !ok && r.Service != "" {
 			l.unknownName(path+".service", "service", r.Service, slices.Sorted(maps.Keys(c.Services)))
 		}
-		l.checkRouterMiddlewares(path, c, r)
+		l.checkMiddlewareNames(path, c, r.Middlewares)
 	}
 }
 

@@ -18,6 +18,9 @@ func (s sectionValue) show() any {
 			all[k.name] = v
 		}
 	}
+	if c := s.object.custom; c != nil && *c != nil {
+		all[(*c).Kind] = Secret("settings").String() // nobody here knows which of them are secrets
+	}
 	return all
 }
 
