@@ -97,6 +97,7 @@ func TestFaults(t *testing.T) {
 		{"engine/frontend/a.go", `import "traffic_management/internal/sim"`,
 			"engine/frontend/a.go:2: engine/frontend may not import internal/sim"},
 		{"engine/frontend/a_test.go", `import "traffic_management/internal/sim"`, ""},
+		{"mw/a.go", `import "traffic_management/config"`, "mw/a.go:2: mw may not import config"},
 		{"perf/load/a.go", `import "traffic_management/perf/socket"`, ""},
 		{"perf/load/a.go", `import "traffic_management/codec"`, "perf/load/a.go:2: perf/load may not import codec"},
 		{"engine/other/a.go", ``, "engine/other/a.go:1: rooms has no row for engine/other"},

@@ -2,6 +2,7 @@ package traffic_management_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,5 +26,32 @@ func TestReadmeConfiguration(t *testing.T) {
 	}
 	if len(c.Routers) != 2 || len(c.Services) != 2 {
 		t.Errorf("%d routers and %d services", len(c.Routers), len(c.Services))
+	}
+}
+
+// TestMiddlewaresDocument holds that docs/middlewares.md has a section for each kind of middleware, in order, and that
+// those of kinds that are yet to come say so.
+func TestMiddlewaresDocument(t *testing.T) {
+	text, err := os.ReadFile("docs/middlewares.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := strings.Split(string(text), "\n## ")[1:]
+	var names []string
+	for _, section := range sections {
+		name, body, _ := strings.Cut(section, "\n")
+		names = append(names, name)
+		known, told := slices.Contains(config.Kinds(), name), strings.TrimSpace(body) == "Not supported yet by this version."
+		if known == told {
+			t.Errorf("%s: supported: %v; the document says it is not: %v", name, known, told)
+		}
+	}
+	for _, kind := range config.Kinds() {
+		if !slices.Contains(names, kind) {
+			t.Errorf("docs/middlewares.md has no section %s", kind)
+		}
+	}
+	if !slices.IsSorted(names) {
+		t.Errorf("not in order: %v", names)
 	}
 }

@@ -21,7 +21,7 @@ type routerView struct {
 	Rule        string        `json:"rule"`
 	Priority    int           `json:"priority"` // that counts, also where it is the length of the rule
 	Service     string        `json:"service"`
-	Middlewares []string      `json:"middlewares"`
+	Middlewares []string      `json:"middlewares"` // with those of the entry point; of chains, what is in them
 	Conflict    *conflictView `json:"conflict,omitempty"`
 }
 
@@ -45,16 +45,16 @@ func (s *state) tableViews() []tableView {
 			found[ep.conflicts[j].Name] = &ep.conflicts[j]
 		}
 		for _, name := range ep.env.Table.Order() {
-			t.Routers = append(t.Routers, routerViewOf(name, s.config.Routers[name], found[name]))
+			t.Routers = append(t.Routers, routerViewOf(name, s.config.Routers[name], s.config.Flow(ep.name, name), found[name]))
 		}
 		tables = append(tables, t)
 	}
 	return tables
 }
 
-func routerViewOf(name string, c *config.Router, found *routing.Conflict) routerView {
+func routerViewOf(name string, c *config.Router, flow []string, found *routing.Conflict) routerView {
 	v := routerView{Name: name, Rule: c.Rule, Priority: cmp.Or(c.Priority, len(c.Rule)), Service: c.Service,
-		Middlewares: append([]string{}, c.Middlewares...)}
+		Middlewares: append([]string{}, flow...)}
 	if found != nil {
 		v.Conflict = &conflictView{Kind: found.Kind.String(), With: found.Other, Text: found.Text}
 	}

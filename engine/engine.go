@@ -27,6 +27,8 @@ type Options struct {
 	Version string
 	Logger  *slog.Logger
 	File    string // the configuration's, which ReloadFile reads anew
+	// Middlewares are the kinds that the program brings. A file that has them is read with config.Load and their Kinds.
+	Middlewares Middlewares
 	// Inherited is what the process was started with; nil is nothing.
 	Inherited *Inheritance
 	// Program is what Upgrade starts.
@@ -111,6 +113,9 @@ func (s stage) String() string { return [...]string{"new", "serving", "replaced"
 func New(c *config.Config, o Options) (*Engine, error) {
 	if o.Loops <= 0 {
 		o.Loops = runtime.GOMAXPROCS(0)
+	}
+	if err := o.Middlewares.check(); err != nil {
+		return nil, err
 	}
 	names := telemetry.Names{Errors: errorKinds, Handshakes: handshakeReasons, HTTP2: h2.Reasons}
 	e := &Engine{options: o, logger: o.Logger, seed: rand.Uint64(), started: time.Now(),

@@ -40,7 +40,7 @@ func (e *Engine) ReloadFile() error {
 	}
 	in := e.options.Inherited
 	in.tell(e.logger, systemd.Reloading())
-	c, err := config.Load(e.options.File, os.LookupEnv)
+	c, err := config.Load(e.options.File, os.LookupEnv, e.options.Middlewares.Kinds()...)
 	if err != nil {
 		e.failedLoad(err)
 	} else {
@@ -101,7 +101,7 @@ func (e *Engine) change(c *config.Config) error {
 func (e *Engine) prepare(c *config.Config) (*change, error) {
 	ch := &change{next: &state{config: c}, catalog: e.catalog.clone()}
 	var err error
-	if ch.next.snapshot, err = build(c, ch.catalog); err == nil {
+	if ch.next.snapshot, err = build(c, ch.catalog, e.options.Middlewares); err == nil {
 		err = e.openFor(ch)
 	}
 	if err != nil {

@@ -19,10 +19,9 @@ import (
 // snapshot is a configuration compiled for the loops. It is immutable but for the servers behind names, which the
 // services take from the resolver.
 type snapshot struct {
-	entryPoints []*entryPoint     // by name
-	routes      []*exchange.Route // by name
-	services    []*service        // by name
-	warnings    []string          // what is odd about routers and certificates, for the log
+	entryPoints []*entryPoint // by name
+	services    []*service    // by name
+	warnings    []string      // what is odd about routers and certificates, for the log
 	secured     secured
 }
 
@@ -37,14 +36,16 @@ type entryPoint struct {
 	conflicts      []routing.Conflict
 }
 
-// build compiles a configuration with what the catalogue knows of those before, and enters what is new to it. The
-// errors are of config.Errors, all at once.
-func build(c *config.Config, known *catalog) (*snapshot, error) {
+// build compiles a configuration with what the catalogue knows of those before, and enters what is new to it. own are the
+// kinds of middlewares that the program brings. The errors are of config.Errors, all at once.
+func build(c *config.Config, known *catalog, own Middlewares) (*snapshot, error) {
 	with, errs := secure(c, known.keeper)
 	s := &snapshot{secured: with}
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		s.services = append(s.services, buildService(name, c.Services[name], known, s.secured.clients[name]))
 	}
+	b := &builder{config: c, known: known, own: own}
+	b.makeFilters()
 	entries := make(map[string][]routing.Entry[*exchange.Route])
 	for _, name := range slices.Sorted(maps.Keys(c.Routers)) {
 		r := c.Routers[name]
@@ -53,15 +54,12 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 			errs = append(errs, ruleError(c, name, err))
 			continue
 		}
-		route := &exchange.Route{Name: name, Service: known.services[r.Service], ID: known.routes.of(routeName{name, r.Service})}
-		equip(route, r.Middlewares, c)
-		s.routes = append(s.routes, route)
-		for _, e := range r.EntryPoints {
+		for e, route := range b.routes(name) {
 			entries[e] = append(entries[e], routing.Entry[*exchange.Route]{
 				Name: name, Rule: rule, Priority: r.Priority, Value: route})
 		}
 	}
-	if len(errs) > 0 {
+	if errs = append(errs, b.errs...); len(errs) > 0 {
 		errs.Sort()
 		return nil, errs
 	}
@@ -83,11 +81,11 @@ func build(c *config.Config, known *catalog) (*snapshot, error) {
 	return s, nil
 }
 
-// Check finds what Load cannot know to be wrong with a configuration: rules that do not parse and certificates that
-// cannot be used, errors of config.Errors, and, as warnings, routers that can never be reached or that only their names
-// put in order, and certificates that have expired.
-func Check(c *config.Config) (warnings []string, err error) {
-	s, err := build(c, newCatalog(nil, certs.NewKeeper(slog.New(slog.DiscardHandler), nil, nil)))
+// Check finds what Load cannot know to be wrong with a configuration: rules that do not parse, and certificates and
+// settings of middlewares that cannot be used, errors of config.Errors, and, as warnings, routers that can never be reached
+// or that only their names put in order, and certificates that have expired. own is Options.Middlewares.
+func Check(c *config.Config, own Middlewares) (warnings []string, err error) {
+	s, err := build(c, newCatalog(nil, certs.NewKeeper(slog.New(slog.DiscardHandler), nil, nil)), own)
 	if err != nil {
 		return nil, err
 	}

@@ -201,7 +201,7 @@ func TestCertificatesThatCannotBeUsed(t *testing.T) {
 		fmt.Sprintf("site.yaml:3:20: entrypoints.web.tls.ticket_key_file: open %s/none: no such file or directory", dir),
 	}
 	p := good.start(t)
-	_, checked := engine.Check(parse(t, bad.String()))
+	_, checked := engine.Check(parse(t, bad.String()), nil)
 	for how, err := range map[string]error{"Check": checked, "Reload": p.Reload(parse(t, bad.String()))} {
 		if err == nil || err.Error() != strings.Join(want, "\n") {
 			t.Errorf("%s: %v\nwant %s", how, err, strings.Join(want, "\n"))
@@ -210,11 +210,11 @@ func TestCertificatesThatCannotBeUsed(t *testing.T) {
 	if _, content := p.dialTLS(t, ca.Client("a.test")).ask(t, "a.test"); content != "main" {
 		t.Errorf("after a refused reload: %q", content)
 	}
-	if warnings, err := engine.Check(parse(t, good.String())); err != nil || len(warnings) != 0 {
+	if warnings, err := engine.Check(parse(t, good.String()), nil); err != nil || len(warnings) != 0 {
 		t.Errorf("Check of what is good: %v, %q", err, warnings)
 	}
 	expired(t, ca, certFile, keyFile)
-	if warnings, err := engine.Check(parse(t, good.String())); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "expired") {
+	if warnings, err := engine.Check(parse(t, good.String()), nil); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "expired") {
 		t.Errorf("Check of what expired: %v, %q", err, warnings)
 	}
 }

@@ -31,7 +31,7 @@ func (e *Engine) watchFailed(err error) {
 
 // reloadIfChanged loads a file that was changed after it was read, and before it was watched.
 func (e *Engine) reloadIfChanged() {
-	c, err := config.Load(e.options.File, os.LookupEnv)
+	c, err := config.Load(e.options.File, os.LookupEnv, e.options.Middlewares.Kinds()...)
 	if err != nil || !reflect.DeepEqual(c, e.Config()) {
 		_ = e.ReloadFile() // which logs what is wrong
 	}

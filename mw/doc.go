@@ -1,3 +1,11 @@
-// Package mw is the middlewares: filters of a route that change requests and responses, answer in a server's place, or
-// make one wait (exchange.Filter). All loops share a filter: what it holds is immutable or atomic.
+// Package mw holds the middlewares: one file and one exchange.Filter for each kind that changes, refuses or answers
+// requests and responses. Retries and circuit breakers are not here: they are the exchange's and upstream's own.
+//
+//	request   entry point's filters ──▶ router's filters, in order ──▶ circuit breaker ──▶ server, with retries
+//	                 │ Answered: goes no further, and back through those that saw the request
+//	response  client ◀── the same filters in reverse ◀── the server's final head, or the proxy's own reply
+//	content   client ◀── Body of the first filter ◀── ... ◀── Body of the last filter ◀── server
+//
+// All loops share a filter: what it holds is immutable or atomic, and what belongs to one exchange is kept with
+// SetState. What takes longer than some 100 us runs with reactor.Go, while the filter waits.
 package mw

@@ -102,7 +102,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	c, err := config.Load(f.file, os.LookupEnv)
 	if err == nil && f.validate {
 		var warnings []string
-		warnings, err = engine.Check(c)
+		warnings, err = engine.Check(c, nil)
 		for _, w := range warnings {
 			fmt.Fprintln(stderr, "warning:", w)
 		}
