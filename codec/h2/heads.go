@@ -137,16 +137,20 @@ func (s *Session) fieldBlock(p []byte) *Error {
 // request takes a request, or refuses it.
 func (s *Session) request(b *block, x *section) *Error {
 	tunnel := x.request(b.end == ends)
+	kept := x.bytes
+	if x.fault != sectionValid {
+		kept = 0
+	}
 	switch {
 	case x.fault == sectionMalformed || b.fault != NoError:
 		return s.refuse(b.stream, ProtocolError)
 	case s.live >= s.config.MaxStreams,
-		s.heads+x.bytes > s.config.MaxHeadBytes*(s.config.MaxStreams/streamsPerHead+1):
+		s.heads+kept > s.config.MaxHeadBytes*(s.config.MaxStreams/streamsPerHead+1):
 		return s.refuse(b.stream, RefusedStream)
 	}
 	t := s.newStream(b.stream)
 	t.state = streamOpen
-	t.head, t.method, t.priority, t.heard, t.length = x.bytes, x.head.Method, x.priority, partContent, x.head.Length
+	t.head, t.method, t.priority, t.heard, t.length = kept, x.head.Method, x.priority, partContent, x.head.Length
 	s.heads += t.head
 	s.open = append(s.open, t)
 	s.opened++
