@@ -101,10 +101,14 @@ type bystander struct {
 }
 
 // bystand starts one, which has been served once already. Its requests go over new and kept connections in turn.
-func (p *proxy) bystand() *bystander {
+func (p *proxy) bystand() *bystander { return p.bystandBy(&http.Transport{}, "http") }
+
+// bystandBy is bystand for a client of any kind.
+func (p *proxy) bystandBy(transport *http.Transport, scheme string) *bystander {
 	b := &bystander{stop: make(chan struct{}), done: make(chan struct{})}
-	httpClient := http.Client{Timeout: patience, Transport: &http.Transport{}}
-	b.err = b.ask(&httpClient, "http://"+p.web+"/")
+	httpClient := http.Client{Timeout: patience, Transport: transport}
+	url := scheme + "://" + p.web + "/"
+	b.err = b.ask(&httpClient, url)
 	go func() {
 		defer close(b.done)
 		defer httpClient.CloseIdleConnections()
@@ -114,7 +118,7 @@ func (p *proxy) bystand() *bystander {
 				return
 			case <-time.After(2 * time.Millisecond): // a client, not a load
 			}
-			b.err = b.ask(&httpClient, "http://"+p.web+"/")
+			b.err = b.ask(&httpClient, url)
 			if b.served%4 == 0 {
 				httpClient.CloseIdleConnections()
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os/exec"
@@ -183,8 +184,9 @@ func TestDebug(t *testing.T) {
 	}
 }
 
-func TestProfiles(t *testing.T) {
-	s := newServer(t, greet)
+// profiled is start with profiles, served at the address that it returns.
+func profiled(t *testing.T, configuration fmt.Stringer) (p *proxy, address string) {
+	t.Helper()
 	client := http.Client{Timeout: patience}
 	for try := 0; ; try++ { // a port that is free now may be taken by someone else before the program has it
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -193,7 +195,7 @@ func TestProfiles(t *testing.T) {
 		}
 		address := l.Addr().String()
 		l.Close()
-		p := start(t, site{server: s}, "--pprof", address)
+		p := start(t, configuration, "--pprof", address)
 		var status string
 		for deadline := time.Now().Add(patience); status == "" && !p.logged("profiles are not served") && time.Now().Before(deadline); {
 			response, err := client.Get("http://" + address + "/debug/pprof/goroutine?debug=1")
@@ -205,10 +207,31 @@ func TestProfiles(t *testing.T) {
 			status = response.Status
 		}
 		if status == "200 OK" {
-			return
+			return p, address
 		}
 		if status != "" || try == 5 {
 			t.Fatalf("profiles: %q\n%s", status, p.log)
 		}
+	}
+}
+
+// goroutines is how many the program has, by its profile.
+func goroutines(t *testing.T, profiles string) (n int) {
+	t.Helper()
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get("http://" + profiles + "/debug/pprof/goroutine?debug=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := fmt.Fscanf(response.Body, "goroutine profile: total %d", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestProfiles(t *testing.T) {
+	if _, address := profiled(t, site{server: newServer(t, greet)}); goroutines(t, address) == 0 {
+		t.Error("no goroutines")
 	}
 }
