@@ -39,7 +39,7 @@ func (c *H2) finish() {
 
 // rest is called when something may have ended: the connection is idle, or ends, when nothing is left.
 func (c *H2) rest() {
-	busy := c.running > 0 || c.session.Streams() > 0
+	busy := c.busy()
 	switch {
 	case c.stage == h2Finishing && !busy:
 		c.close(true)
@@ -56,6 +56,9 @@ func (c *H2) rest() {
 		c.entry.Conns.enter(&c.connection, partIdle)
 	}
 }
+
+// busy reports whether an exchange runs, or a response is still being sent.
+func (c *H2) busy() bool { return c.running > 0 || c.session.Streams() > 0 }
 
 // lookWithin makes readExpired be called within d. It costs next to nothing when it is to be anyway, so that requests
 // that come one by one need not move the timer.
@@ -98,10 +101,14 @@ func (c *H2) readExpired() {
 	if c.part == partActive {
 		c.session.Tick(c.now())
 		c.checkStreams(now)
-		if c.rest(); c.stage != h2Closed {
+		c.rest()
+		switch {
+		case c.stage == h2Closed:
+			return
+		case c.busy() || now < c.idleDue().Add(s.HeaderTimeout): // a head that began in time may become whole
 			c.lookWithin(s.checkEvery())
+			return
 		}
-		return
 	}
 	c.checkIdle(now)
 }
@@ -114,13 +121,18 @@ func (c *H2) begunExpecting() reactor.Instant {
 	return c.expecting
 }
 
+// idleDue is when a connection on which nothing runs ends.
+func (c *H2) idleDue() reactor.Instant {
+	s := c.entry.Settings
+	if c.session.Requests() == 0 {
+		return c.accepted.Add(s.HeaderTimeout)
+	}
+	return c.idleSince.Add(s.IdleTimeout)
+}
+
 // checkIdle ends a connection on which nothing runs when its time has come.
 func (c *H2) checkIdle(now reactor.Instant) {
-	loop, s := c.entry.Local.Loop, c.entry.Settings
-	due := c.accepted.Add(s.HeaderTimeout)
-	if c.session.Requests() > 0 {
-		due = c.idleSince.Add(s.IdleTimeout)
-	}
+	loop, s, due := c.entry.Local.Loop, c.entry.Settings, c.idleDue()
 	switch {
 	case c.stage != h2Serving: // it ends with the next step
 		loop.Arm(&c.readTimer, max(c.finishAt.Sub(now), 0))

@@ -77,6 +77,18 @@ func TestH2Deadlines(t *testing.T) {
 			}
 			c.frames = nil
 		}, 5 * time.Second, 2 * instant, "end", []string{"GOAWAY 1 NO_ERROR"}},
+		{"idle but for PING, one always under way", func(s *stall, c *h2end) {
+			c.request(1, true)
+			s.servers[0].sends(ok)
+			for range 31 {
+				c.conn.Write([]byte("\x00\x00\x08\x06\x00"))
+				s.loop.Advance(930 * time.Millisecond)
+				c.conn.Write([]byte("\x00\x00\x00\x00pingpong"))
+				s.loop.Run()
+			}
+			c.conn.Write([]byte("\x00"))
+			c.frames = nil
+		}, 1170 * time.Millisecond, look, "end", []string{"GOAWAY 1 NO_ERROR"}},
 		{"silence inside content", func(s *stall, c *h2end) {
 			c.request(1, false, ":method: PUT")
 			c.content(1, false, strings.Repeat("a", 500))
