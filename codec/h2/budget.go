@@ -14,8 +14,9 @@ const (
 	blockPerHead = 4
 	// maxUnread is how many control frames wait for a peer that does not read.
 	maxUnread = 1000
-	// streamsPerHead: the heads of the open streams of a connection may have, over all, as many bytes as if one in so
-	// many streams had the largest head. A stream beyond that is refused.
+	// streamsPerHead: the heads of the open streams of a connection, and trailer sections that their receivers do not take
+	// yet, may have, over all, as many bytes as if one in so many streams had the largest head. A stream beyond that is
+	// refused, or reset.
 	streamsPerHead = 2
 )
 

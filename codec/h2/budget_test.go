@@ -221,3 +221,32 @@ func TestStreamsCountUntilReleased(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestHeldTrailersAreCharged: trailer sections that nobody takes yet count like heads.
+func TestHeldTrailersAreCharged(t *testing.T) {
+	b := newBed(t, server, testConfig)
+	b.get(1, true, "x", strings.Repeat("x", 3900))
+	b.did()
+	reset, held := 0, 0
+	for id := uint32(3); id < 200; id += 2 {
+		b.get(id, false)
+		b.did()
+		b.events.streams[id].stream.Hold(true)
+		b.must(b.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte{0xbe, 0xbe, 0xbe, 0xbe},
+			EndStream: true, EndHeaders: true}))
+		if strings.Contains(b.did(), "RST ENHANCE_YOUR_CALM") {
+			reset++
+		} else {
+			held++
+		}
+	}
+	if limit := testConfig.MaxHeadBytes * (testConfig.MaxStreams/streamsPerHead + 1); b.session.heads > limit || reset < 30 || held < 30 {
+		t.Errorf("%d bytes are held of %d trailer sections, %d streams were reset", b.session.heads, held, reset)
+	}
+	for _, r := range b.events.streams {
+		r.stream.Release()
+	}
+	if b.session.heads != 0 || b.session.Streams() != 0 {
+		t.Errorf("%d bytes of heads, %d streams", b.session.heads, b.session.Streams())
+	}
+}

@@ -185,6 +185,17 @@ func (s *Session) request(b *block, x *section) *Error {
 	return nil
 }
 
+// affords reports whether a field section of so many bytes may be kept beside those that are.
+func (s *Session) affords(size int) bool {
+	return s.heads+size <= s.config.MaxHeadBytes*(s.config.MaxStreams/streamsPerHead+1)
+}
+
+// chargeHead charges a field section that is kept while its stream is open.
+func (s *Session) chargeHead(t *Stream, size int) {
+	t.head += size
+	s.heads += size
+}
+
 // refusal is what a client is told whose request has a fault that it is told of.
 func (x *section) refusal() *codec.Error {
 	switch x.fault {
@@ -253,6 +264,10 @@ func (s *Session) trailers(t *Stream, b *block, x *section) *Error {
 	case t.tunnel != tunnelNone:
 		s.deliver(t, nil, ends)
 	case t.holds > 0 || t.held.size > 0:
+		if !s.affords(x.bytes) {
+			return s.streamError(t, EnhanceYourCalm, streamTooLarge)
+		}
+		s.chargeHead(t, x.bytes)
 		t.after, t.rest = endingTrailers, x.keepFields()
 		s.gotEnd(t)
 	default:

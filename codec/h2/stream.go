@@ -77,7 +77,7 @@ type Stream struct {
 	tunnel   tunnel
 	method   codec.Method // of the request
 	priority priority
-	head     int // bytes charged for the head
+	head     int // bytes charged for its field sections
 
 	in     inflow
 	length int64 // content that is announced and has not come; -1: not announced
