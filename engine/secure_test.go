@@ -1,17 +1,17 @@
 package engine_test
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
-
-	"golang.org/x/net/http2"
 
 	"traffic_management/internal/testcert"
 )
@@ -57,7 +57,11 @@ func TestOptionsAreTightened(t *testing.T) {
 	p := s.start(t)
 	over2 := ca.Client("a.test")
 	over2.NextProtos = []string{"h2"}
-	shared, err := new(http2.Transport).NewClientConn(p.dialTLS(t, over2))
+	transport := &http.Transport{Protocols: new(http.Protocols), DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+		return p.dialTLS(t, over2).Conn, nil
+	}}
+	transport.Protocols.SetHTTP2(true)
+	shared, err := transport.NewClientConn(t.Context(), "https", "a.test:443")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +85,7 @@ func TestOptionsAreTightened(t *testing.T) {
 		t.Fatalf("a connection of before, of HTTP/2: %v, %v, want 421", answer, err)
 	}
 	answer.Body.Close()
-	within(t, "a connection of before, of HTTP/2, ends", func() bool { return !shared.CanTakeNewRequest() })
+	within(t, "a connection of before, of HTTP/2, ends", func() bool { return shared.Err() != nil || shared.Available() == 0 })
 	client := ca.Client("a.test")
 	client.Certificates = []tls.Certificate{ca.Certificate("till")}
 	if _, content := p.dialTLS(t, client).ask(t, "a.test"); content != "main" {

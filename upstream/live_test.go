@@ -84,7 +84,6 @@ type talk struct {
 	attempt *Attempt
 	stream  codec.Stream
 	events  chan string
-	body    strings.Builder
 	err     *codec.Error // of "failed"
 }
 

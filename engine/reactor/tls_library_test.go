@@ -238,7 +238,10 @@ func TestPermanentReadErrors(t *testing.T) {
 	for err = errNoRecord; err == errNoRecord; {
 		_, err = s.Read(make([]byte, 1))
 	}
-	if e := (net.Error)(nil); errors.As(err, &e) && e.Temporary() || err == io.EOF {
+	if e, ok := errors.AsType[interface {
+		error
+		Temporary() bool
+	}](err); ok && e.Temporary() || err == io.EOF {
 		t.Errorf("a record that was tampered with: %v", err)
 	}
 	if _, again := s.Read(make([]byte, 1)); again != err {

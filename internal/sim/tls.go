@@ -85,7 +85,7 @@ func (c *conn) shake() error {
 // agree is a handshake that ends as the configuration wishes.
 func agree(config *tls.Config) (tls.ConnectionState, error) {
 	s := tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: config.ServerName,
-		CipherSuite: tls.TLS_AES_128_GCM_SHA256, NegotiatedProtocolIsMutual: true}
+		CipherSuite: tls.TLS_AES_128_GCM_SHA256}
 	if len(config.NextProtos) > 0 {
 		s.NegotiatedProtocol = config.NextProtos[0]
 	}
