@@ -24,6 +24,7 @@ type site struct {
 	http      string // keys of entrypoints.web.http
 	entry     string // further keys of entrypoints.web
 	main      string // further keys of services.main
+	router    string // further keys of routers.main
 	sections  string // further sections, in block style
 	server    *server
 	bystander *server
@@ -36,7 +37,7 @@ func (s site) String() string {
 	if s.bystander != nil {
 		fmt.Fprintf(b, "  bystander: {servers: [{url: 'http://%s'}]}\n", s.bystander.address)
 	}
-	b.WriteString("routers:\n  main: {rule: 'PathPrefix(`/`)', service: main}\n")
+	fmt.Fprintf(b, "routers:\n  main: {rule: 'PathPrefix(`/`)', service: main, %s}\n", s.router)
 	if s.bystander != nil {
 		b.WriteString("  bystander: {rule: 'Host(`bystander.test`)', service: bystander, priority: 1000}\n")
 	}
