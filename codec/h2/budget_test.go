@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-
-	"traffic_management/codec"
 )
 
 // TestFloods: a client that does one thing over and over loses its connection after some hundreds, not before a few
@@ -188,7 +186,7 @@ func TestHeaderBomb(t *testing.T) {
 // TestUnread: a peer that makes us answer and does not read is bounded.
 func TestUnread(t *testing.T) {
 	b, _ := opened(t, testConfig)
-	b.wire.queued = codec.HighMark + 1
+	b.wire.queued = unreadMark + 1
 	var err error
 	i := 0
 	for ; err == nil && i < 3000; i++ {

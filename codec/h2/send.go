@@ -12,7 +12,9 @@ import (
 const (
 	writeBytes  = 64 << 10
 	writeFrames = writeBytes / maxFrameSize * 4
-	unreadMark  = codec.HighMark
+	// unreadMark is how much waits at least for a peer that does not read. Content alone never comes to it: one write is
+	// added to codec.HighMark at most.
+	unreadMark = codec.HighMark + 2*writeBytes
 )
 
 // output is the memory of one write. It lives in a pool between calls.

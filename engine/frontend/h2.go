@@ -53,12 +53,17 @@ func (e *EntryPoint) beginH2(conn reactor.Conn, m Meter, peer exchange.Peer, acc
 	return c
 }
 
-// OnData is the Sink's. A client that does not read what it asked for is not heard: the responses to what it sends
-// would fill memory.
+// deafMark is how much may wait for a client that is heard. Content alone never comes to it (codec.HighMark and one write),
+// however slowly the client takes that.
+const deafMark = 4 * codec.HighMark
+
+// OnData is the Sink's. A client that does not read what it asked for is not heard: the heads of responses to what it
+// sends would fill memory.
 func (c *H2) OnData() {
 	in := c.conn.In()
 	if len(in) > 0 {
-		if c.conn.Queued() > codec.HighMark {
+		if c.conn.Queued() > deafMark {
+			c.expecting = 0 // we keep it from going on
 			return
 		}
 		n, err := c.session.Receive(in, c.now())

@@ -43,6 +43,7 @@ type h2end struct {
 	room   map[uint32]int // of the windows for what we send; 0: the connection's
 	fate   string
 	deaf   bool // WINDOW_UPDATE is not sent
+	sips   bool // reads once, then not until sip is called again
 }
 
 // h2client opens a connection that speaks HTTP/2 at once.
@@ -93,6 +94,15 @@ func (e *h2end) OnData() {
 		return
 	}
 	e.flush0()
+	if e.sips {
+		e.conn.Hold(true)
+	}
+}
+
+// sip reads once more.
+func (e *h2end) sip() {
+	e.conn.Hold(false)
+	e.stall.loop.Run()
 }
 
 // note writes a frame down, and acknowledges settings.

@@ -274,8 +274,8 @@ func TestH2UnreadResponses(t *testing.T) {
 	c := s.h2client()
 	c.conn.Hold(true)
 	id, sent := uint32(1), 0
-	for c.conn.Queued() == 0 && sent < 100_000 {
-		c.request(id, true, "big: "+strings.Repeat("x", 4096)) // answered by ourselves
+	for c.conn.Queued() == 0 && sent < 10_000 {
+		c.request(id, true, ":method: HEAD", "expect: tea") // answered by ourselves
 		id += 2
 		sent++
 	}
