@@ -13,6 +13,9 @@ type Middleware struct {
 	Retry          *Retry
 	CircuitBreaker *CircuitBreaker
 	Chain          *Chain
+	RateLimit      *RateLimit
+	InFlightLimit  *InFlightLimit
+	IPAllowList    *IPAllowList
 	Custom         *Custom // of a kind that the program brings
 }
 
@@ -21,6 +24,9 @@ func (m *Middleware) keys(o *object) {
 	o.key("retry", optional(&m.Retry), "Sends a request that failed to another server.")
 	o.key("circuit_breaker", optional(&m.CircuitBreaker), "Keeps requests away from servers that fail.")
 	o.key("chain", optional(&m.Chain), "Other middlewares, under one name.")
+	o.key("rate_limit", optional(&m.RateLimit), "Refuses requests that come too fast.")
+	o.key("in_flight_limit", optional(&m.InFlightLimit), "Refuses requests while as many others are under way.")
+	o.key("ip_allow_list", optional(&m.IPAllowList), "Refuses the requests of clients that are not on the list.")
 }
 
 // Kind is the key of the field that is not nil, or the kind of Custom; empty when the file gave none.
@@ -96,6 +102,9 @@ func (l *loader) checkMiddlewares(c *Config) {
 		if r := m.Retry; r != nil && r.MaxInterval < r.InitialInterval {
 			l.wrong(path+".retry.max_interval_ms", "%d is less than initial_interval_ms, %d",
 				r.MaxInterval.Milliseconds(), r.InitialInterval.Milliseconds())
+		}
+		if r := m.RateLimit; r != nil {
+			r.check(l, path+".rate_limit")
 		}
 	}
 }

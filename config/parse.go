@@ -64,6 +64,11 @@ func (c *Config) complete() {
 			r.EntryPoints = all
 		}
 	}
+	for _, m := range c.Middlewares {
+		if r := m.RateLimit; r != nil && r.Burst == 0 {
+			r.Burst = r.Average
+		}
+	}
 	if c.Shutdown.TunnelTimeout == unset {
 		c.Shutdown.TunnelTimeout = c.Shutdown.DrainTimeout
 	}
