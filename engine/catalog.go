@@ -9,13 +9,14 @@ import (
 	"traffic_management/upstream"
 )
 
-// catalog gives what configurations name an identity that lasts over reloads: services by name, and numbers for routes
-// and entry points, by which loops find their counters. Numbers are never given twice, so that an exchange of an old
+// catalog gives what configurations name an identity that lasts over reloads: services and limits by name, and numbers for
+// routes and entry points, by which loops find their counters. Numbers are never given twice, so that an exchange of an old
 // configuration still finds its own. Not shared: a change works on a clone, which is taken over with the change.
 type catalog struct {
 	events      func(upstream.Event) // told what happens to servers; immutable
 	keeper      *certs.Keeper        // immutable, shared by clones
 	services    map[string]*upstream.Service
+	limits      map[string]limit // by name of the middleware
 	routes      numbering[routeName]
 	entryPoints numbering[string]
 }
@@ -34,14 +35,15 @@ func newCatalog(events func(upstream.Event), keeper *certs.Keeper) *catalog {
 		events:      events,
 		keeper:      keeper,
 		services:    map[string]*upstream.Service{},
+		limits:      map[string]limit{},
 		routes:      numbering[routeName]{numbers: map[routeName]int{}},
 		entryPoints: numbering[string]{numbers: map[string]int{}},
 	}
 }
 
 func (c *catalog) clone() *catalog {
-	return &catalog{events: c.events, keeper: c.keeper, services: maps.Clone(c.services), routes: c.routes.clone(),
-		entryPoints: c.entryPoints.clone()}
+	return &catalog{events: c.events, keeper: c.keeper, services: maps.Clone(c.services),
+		limits: maps.Clone(c.limits), routes: c.routes.clone(), entryPoints: c.entryPoints.clone()}
 }
 
 func (n *numbering[K]) clone() numbering[K] {

@@ -45,7 +45,11 @@ type builder struct {
 
 // makers make the filter of a middleware, by its kind. Retries and circuit breakers are the exchange's own; chains are
 // taken apart before.
-var makers = map[string]func(b *builder, name string, m *config.Middleware) (exchange.Filter, error){}
+var makers = map[string]func(b *builder, name string, m *config.Middleware) (exchange.Filter, error){
+	"rate_limit":      (*builder).rateLimit,
+	"in_flight_limit": (*builder).inFlightLimit,
+	"ip_allow_list":   (*builder).ipAllowList,
+}
 
 // makeFilters makes the filters of all middlewares, also of those that no router names: their faults are told, too.
 func (b *builder) makeFilters() {
@@ -68,6 +72,7 @@ func (b *builder) makeFilters() {
 		}
 		b.filters[name] = f
 	}
+	b.forgetLimits()
 }
 
 // fault notes an error of the key, or those of config.Errors, which have places of their own.

@@ -10,7 +10,9 @@ import (
 // compare-and-swap and takes no lock; only a key that is not there enters under the mutex of its shard, for a few dozen
 // loads.
 //
-//	key ──top bits──▶ shard ──low bits──▶ bucket of level 0 ─full─▶ of level 1 ─full─▶ ... of level 4 ─full─▶ no room
+//	key ──top byte──▶ shard ──▶ bucket of level 0 ─full─▶ of level 1 ─full─▶ ... of level 4 ─full─▶ no room
+//
+// Each level goes by other bits of the key, so that those that meet in one bucket part in the next.
 //
 // A slot never moves. It goes to another key when its owner's word says that nothing would be lost. Levels are made when
 // keys find no room in those before, four times as large: empty, a table has 20 kB; it never has more than 45 MB, with
@@ -71,7 +73,7 @@ func (s *shard) bucket(level int, key uint64) *bucket {
 	if l == nil {
 		return nil
 	}
-	return &(*l)[key&uint64(len(*l)-1)]
+	return &(*l)[key>>(8*level)&uint64(len(*l)-1)]
 }
 
 // vacant is a slot that a key can have, and its word: one that no key had, or that its owner does not need. nil when

@@ -1,0 +1,6 @@
+//go:build !race
+
+package mw
+
+// manyKeys is how many keys a flood has in tests.
+const manyKeys = 1_000_000
