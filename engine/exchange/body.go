@@ -67,6 +67,7 @@ func (x *Exchange) deliver(h *codec.Head, end bool) {
 
 // filterResponse gives the head to the filters from i down. It reports false when one of them waits.
 func (x *Exchange) filterResponse(h *codec.Head, end bool, i int) bool {
+	at := x.at
 	for c := x.Route.Chain; i >= 0; i-- {
 		f := c.responses[i]
 		if f == nil {
@@ -74,10 +75,12 @@ func (x *Exchange) filterResponse(h *codec.Head, end bool, i int) bool {
 		}
 		x.at = i
 		if f.Response(x, h, end) == Wait {
+			x.at = at
 			x.withhold(h, end, i-1)
 			return false
 		}
 	}
+	x.at = at // a filter that answers goes on with its own state
 	x.Status = h.Status
 	return true
 }
@@ -203,9 +206,9 @@ func (x *Exchange) queuedFrom(i int) int {
 	return n
 }
 
-// bodyDrained lets the server go when little waits.
+// bodyDrained lets the server go when the bodies keep little. A client that has too much tells when it has less.
 func (x *Exchange) bodyDrained() {
-	if x.flow&holdsServer != 0 && x.withheld == nil && x.queuedFrom(0) <= codec.LowMark {
+	if q := x.client.Queued(); x.flow&holdsServer != 0 && q <= codec.HighMark && x.queuedFrom(0)-q <= codec.LowMark {
 		x.letGo(holdsServer)
 	}
 }

@@ -200,7 +200,7 @@ func (x *Exchange) RequestBroken(e *codec.Error) {
 	if e.Status == 0 && x.state == AttemptLocal {
 		x.state = AttemptNone
 	}
-	if e.Status != 0 && x.response <= ResponseInterim {
+	if e.Status != 0 && x.answerable() {
 		x.refuse(e)
 		return
 	}
@@ -212,13 +212,19 @@ func (x *Exchange) RequestBroken(e *codec.Error) {
 func (x *Exchange) refuse(e *codec.Error) {
 	x.release()
 	x.request = RequestBroken
-	if x.response <= ResponseInterim {
+	if x.answerable() {
+		if x.withheld != nil {
+			x.takeBack()
+		}
 		x.answer(e)
 	} else {
 		x.Err = e
 	}
 	x.settle()
 }
+
+// answerable reports whether the client has not been sent a final response's head.
+func (x *Exchange) answerable() bool { return x.response <= ResponseInterim || x.withheld != nil }
 
 // ClientDrained says that the client's stream has room again.
 func (x *Exchange) ClientDrained() { x.bodyDrained() }

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"traffic_management/codec"
+	"traffic_management/internal/invariant"
 )
 
 // Filter is one middleware of a route. All loops share it: what it holds is immutable, atomic, or kept for each exchange
@@ -14,9 +15,9 @@ type Filter interface {
 	Request(x *Exchange) Verdict
 }
 
-// ResponseFilter is a Filter that sees responses. Filters that were given the request are given the final response in
-// the reverse order, whoever made it: a server, a filter further on, or the proxy. Interim responses, and that a
-// connection turns to another protocol, are not shown.
+// ResponseFilter is a Filter that sees responses. Filters that let the request pass are given the final response in the
+// reverse order, whoever made it: a server, a filter further on, or the proxy. Interim responses, and that a connection
+// turns to another protocol, are not shown.
 type ResponseFilter interface {
 	// Response may change the head, which is lent, and put a Body in the way of the content, when HasContent says that
 	// there is some. It returns Next, or Wait until ResumeResponse.
@@ -63,7 +64,7 @@ func NewChain(filters ...Filter) *Chain {
 // filtering is how far an exchange has come through the filters of its route.
 type filtering struct {
 	stage    int   // filters that were given the request
-	unshown  int   // of them, those that have not been shown the response
+	unshown  int   // of them, those that let it pass and have not been shown the response
 	at       int   // of the filter being called
 	states   []any // by filter
 	tees     []Tee
@@ -90,10 +91,10 @@ func (x *Exchange) State() any {
 
 // filterRequest gives the request to the filters that have not seen it, and then to a server.
 func (x *Exchange) filterRequest() {
+	x.unshown = x.stage
 	for c := x.Route.Chain; c != nil && x.stage < len(c.filters); {
 		x.at = x.stage
 		x.stage++
-		x.unshown = x.stage
 		switch c.filters[x.at].Request(x) {
 		case Wait:
 			x.state = AttemptFiltered
@@ -105,6 +106,8 @@ func (x *Exchange) filterRequest() {
 			x.settle()
 			return
 		}
+		invariant.Check(x.response <= ResponseInterim, "a filter that answered does not let the request pass")
+		x.unshown = x.stage
 	}
 	if x.Route.Breaker != nil && !x.enter() {
 		x.Reject(errBreakerOpen)
@@ -116,15 +119,13 @@ func (x *Exchange) filterRequest() {
 // Resume goes on with a request that a filter made wait: Next, or Answered after Refuse or Respond. On the loop, from an
 // event of the filter's own, and not after its Done.
 func (x *Exchange) Resume(v Verdict) {
-	if x.state != AttemptFiltered {
-		return
-	}
-	x.state = AttemptNone
-	if v == Answered {
+	switch {
+	case v == Answered: // which the reply has made the state say
 		x.settle()
-		return
+	case x.state == AttemptFiltered:
+		x.state = AttemptNone
+		x.filterRequest()
 	}
-	x.filterRequest()
 }
 
 // Tee is given a copy of request content, as it goes to the server.

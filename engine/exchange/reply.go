@@ -68,12 +68,17 @@ func (x *Exchange) reply(h *codec.Head, body []byte) {
 // Refuse answers the request for a filter, with a short body that says why and these further fields, lent for the call.
 // The filter returns Answered, or calls Resume with it.
 func (x *Exchange) Refuse(e *codec.Error, fields ...codec.Field) {
-	x.answer(e, fields...)
+	if x.response <= ResponseInterim { // else the proxy has answered while the filter waited
+		x.answer(e, fields...)
+	}
 }
 
 // Respond answers the request for a filter, with these fields and this body, lent for the call. The filter returns
 // Answered, or calls Resume with it.
 func (x *Exchange) Respond(status int, fields []codec.Field, body []byte) {
+	if x.response > ResponseInterim {
+		return
+	}
 	h := x.local.reply.begin(status)
 	h.Fields = append(h.Fields, fields...)
 	x.reply(h, body)
