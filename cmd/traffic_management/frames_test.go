@@ -219,8 +219,12 @@ func (f *framer) scheme() string {
 // ask begins a request with these fields beside those that each has.
 func (f *framer) ask(id uint32, method string, e end, fields ...string) {
 	f.t.Helper()
-	block := f.encode(append([]string{":method", method, ":scheme", f.scheme(), ":authority", "a.test", ":path", "/"}, fields...)...)
-	f.must(f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndStream: bool(e), EndHeaders: true}))
+	f.head(id, e, append([]string{":method", method, ":scheme", f.scheme(), ":authority", "a.test", ":path", "/"}, fields...)...)
+}
+
+// head begins a request with these fields alone.
+func (f *framer) head(id uint32, e end, fields ...string) {
+	f.must(f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: f.encode(fields...), EndStream: bool(e), EndHeaders: true}))
 }
 
 // raw writes a frame of any kind.

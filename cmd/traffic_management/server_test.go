@@ -125,6 +125,19 @@ func (s *server) settled(t *testing.T) string {
 	return s.received()
 }
 
+// wasLeft waits until every connection is over.
+func (s *server) wasLeft(t *testing.T) {
+	t.Helper()
+	eventually(t, "the server's connections are cut", func() bool {
+		for _, c := range s.connections() {
+			if _, ended := c.received(); !ended {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // wholeRequests reports whether text is nothing but complete requests, as net/http reads them.
 func wholeRequests(text string) bool {
 	r := bufio.NewReader(strings.NewReader(text))

@@ -50,14 +50,7 @@ func TestSlowReaders(t *testing.T) {
 	close(stop)
 	reading.Wait()
 	b.unharmed(t)
-	eventually(t, "the server's connections are cut", func() bool {
-		for _, c := range s.connections() {
-			if _, ended := c.received(); !ended {
-				return false
-			}
-		}
-		return true
-	})
+	s.wasLeft(t)
 	p.heldAtMost(64<<20 + n*(192<<10))
 	if got := p.metric("traffic_client_errors_total", `kind="timeout"`); got != float64(n) {
 		t.Errorf("%v clients were counted, want %d", got, n)

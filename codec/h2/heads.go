@@ -144,14 +144,13 @@ func (s *Session) request(b *block, x *section) *Error {
 	switch {
 	case x.fault == sectionMalformed || b.fault != NoError:
 		return s.refuse(b.stream, ProtocolError)
-	case s.live >= s.config.MaxStreams,
-		s.heads+kept > s.config.MaxHeadBytes*(s.config.MaxStreams/streamsPerHead+1):
+	case s.live >= s.config.MaxStreams, !s.affords(kept):
 		return s.refuse(b.stream, RefusedStream)
 	}
 	t := s.newStream(b.stream)
 	t.state = streamOpen
-	t.head, t.method, t.priority, t.heard, t.length = kept, x.head.Method, x.priority, partContent, x.head.Length
-	s.heads += t.head
+	t.method, t.priority, t.heard, t.length = x.head.Method, x.priority, partContent, x.head.Length
+	s.chargeHead(t, kept)
 	s.open = append(s.open, t)
 	s.opened++
 	s.repay(budgetPriorities, 2)

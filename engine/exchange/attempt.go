@@ -37,6 +37,10 @@ func (x *Exchange) Head(h *codec.Head, end bool) {
 		x.settle()
 		return
 	}
+	if x.tunnel == TunnelOffered && x.RequestHead.Version == codec.HTTP2 && h.Status < 300 {
+		x.refuse(errNotSwitched)
+		return
+	}
 	codec.RemoveHopByHop(h)
 	x.Status = h.Status
 	if x.replay == ReplayKept {

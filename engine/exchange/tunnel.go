@@ -13,7 +13,7 @@ type TunnelState uint8
 // States of the tunnel.
 const (
 	TunnelNone        TunnelState = iota // no other protocol is offered to the server
-	TunnelOffered                        // one is; any other response than 101 is an ordinary one
+	TunnelOffered                        // one is; any other response than 101 is an ordinary one, or a failure (errNotSwitched)
 	TunnelOpen                           // the server answered 101: bytes pass both ways
 	TunnelClientEnded                    // as TunnelOpen, but the client's side has ended
 	TunnelServerEnded                    // as TunnelOpen, but the server's side has ended
@@ -26,6 +26,8 @@ func (s TunnelState) String() string {
 var (
 	errUpgradeContent = refusal(codec.KindSyntax, 400, "a request that asks for another protocol cannot have content")
 	errProtocol       = refusal(codec.KindSyntax, 501, "the entry point does not let the protocol through")
+	// Of HTTP/2 only: there success says that the protocol was taken up (RFC 8441 section 5).
+	errNotSwitched = refusal(codec.KindSyntax, 400, "the server does not take up the protocol that was asked for")
 )
 
 // Tunnel reports whether the exchange became a tunnel. Its duration says nothing of how long requests take.
