@@ -83,7 +83,7 @@ func (x *Exchange) Data(p []byte, end bool) {
 	x.give(p, end)
 	if end {
 		x.settle()
-	} else if x.state == AttemptOpen && x.queuedFrom(0) > codec.HighMark {
+	} else if x.state == AttemptOpen && x.queuedFrom(0) > codec.HighMark && x.from == 0 {
 		x.hold(holdsServer)
 	}
 }
@@ -99,7 +99,7 @@ func (x *Exchange) Trailers(t []codec.Field) {
 // spent notes that the attempt has delivered a whole response.
 func (x *Exchange) spent() {
 	x.state, x.stream = AttemptSpent, nil
-	x.flow &^= holdsServer
+	x.forgetHold()
 }
 
 // Drained resumes the client whose content filled the server's queue.
@@ -108,6 +108,6 @@ func (x *Exchange) Drained() { x.letGo(holdsClient) }
 // Failed notes that the attempt ended without a whole response.
 func (x *Exchange) Failed(e *codec.Error) {
 	x.stream, x.state, x.lost = nil, AttemptLost, e
-	x.flow &^= holdsServer
+	x.forgetHold()
 	x.settle()
 }

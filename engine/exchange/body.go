@@ -52,7 +52,8 @@ type withheld struct {
 	head codec.Head // in memory of its own
 	end  bool
 	next int    // the filter that is asked next
-	data []byte // content that came meanwhile, with no Body to take it
+	from int    // the body that the rest is for, of a filter not asked yet; or the client
+	data []byte // content that came meanwhile, behind the bodies there are
 	over bool   // and it was the last
 	tail []codec.Field
 }
@@ -85,14 +86,25 @@ func (x *Exchange) filterResponse(h *codec.Head, end bool, i int) bool {
 	return true
 }
 
-// withhold keeps a head until ResumeResponse. The server waits, too, unless a Body takes what it sends.
+// withhold keeps a head until ResumeResponse. Whoever sends the content waits, too, unless a Body takes it.
 func (x *Exchange) withhold(h *codec.Head, end bool, next int) {
-	w := &withheld{end: end, next: next}
+	w := &withheld{end: end, next: next, from: len(x.bodies)}
 	w.head = h.Clone()
 	x.withheld = w
-	if len(x.bodies) == 0 && x.stream != nil {
+	if len(x.bodies) == x.from && x.source() != nil {
 		x.hold(holdsServer)
 	}
+}
+
+// source is who sends the response's content, nil when nobody does.
+func (x *Exchange) source() interface{ Hold(on bool) } {
+	switch {
+	case x.relayed != nil:
+		return x.relayed
+	case x.from == 0 && x.stream != nil:
+		return x.stream
+	}
+	return nil
 }
 
 // takeBack forgets a response whose head was withheld, so that another one can be given, which is shown to the filters
@@ -100,12 +112,18 @@ func (x *Exchange) withhold(h *codec.Head, end bool, next int) {
 func (x *Exchange) takeBack() {
 	x.unshown = x.withheld.next + 1
 	x.withheld = nil
+	x.dropBodies()
+	x.endRelay()
+	x.from = 0
+	x.response = ResponseUnsent
+}
+
+func (x *Exchange) dropBodies() {
 	for _, b := range x.bodies {
 		b.Drop()
 	}
 	clear(x.bodies)
 	x.bodies = x.bodies[:0]
-	x.response = ResponseUnsent
 }
 
 // Withheld is the head of the response that waits for ResumeResponse, which may be changed; nil when none does.
@@ -125,16 +143,17 @@ func (x *Exchange) ResumeResponse() {
 	}
 	x.withheld = nil
 	if !x.filterResponse(&w.head, w.end, w.next) {
-		x.withheld.data, x.withheld.over, x.withheld.tail = w.data, w.over, w.tail
+		next := x.withheld
+		next.from, next.data, next.over, next.tail = w.from, w.data, w.over, w.tail
 		return
 	}
 	x.sendHead(&w.head, w.end)
 	switch {
 	case w.tail != nil:
-		x.give(w.data, false)
-		x.giveTrailers(w.tail)
+		x.passData(w.from, w.data, false)
+		x.passTrailers(w.from, w.tail)
 	case len(w.data) > 0 || w.over:
-		x.give(w.data, w.over)
+		x.passData(w.from, w.data, w.over)
 	}
 	x.bodyDrained()
 	x.settle()
@@ -149,29 +168,20 @@ func (x *Exchange) sendHead(h *codec.Head, end bool) {
 }
 
 // give gives content to the bodies and the client.
-func (x *Exchange) give(p []byte, end bool) {
-	if w := x.withheld; w != nil && len(x.bodies) == 0 {
-		w.data, w.over = append(w.data, p...), end
-		return
-	}
-	x.passData(0, p, end)
-}
+func (x *Exchange) give(p []byte, end bool) { x.passData(0, p, end) }
 
 // giveTrailers ends the content with a trailer section.
-func (x *Exchange) giveTrailers(t []codec.Field) {
-	if w := x.withheld; w != nil && len(x.bodies) == 0 {
-		w.tail = codec.CloneFields(t)
-		return
-	}
-	x.passTrailers(0, t)
-}
+func (x *Exchange) giveTrailers(t []codec.Field) { x.passTrailers(0, t) }
 
-// passData gives content to the body at i, or to the client behind the last.
+// passData gives content to the body at i, or to the client behind the last; while the head waits it does, too.
 func (x *Exchange) passData(i int, p []byte, end bool) {
 	switch {
 	case x.response >= ResponseWhole:
 	case i < len(x.bodies):
 		x.bodies[i].Data(p, end)
+	case x.withheld != nil:
+		w := x.withheld
+		w.data, w.over = append(w.data, p...), end
 	default:
 		if end {
 			x.response = ResponseWhole
@@ -188,6 +198,8 @@ func (x *Exchange) passTrailers(i int, t []codec.Field) {
 	case x.response >= ResponseWhole:
 	case i < len(x.bodies):
 		x.bodies[i].Trailers(t)
+	case x.withheld != nil:
+		x.withheld.tail = codec.CloneFields(t)
 	default:
 		x.response = ResponseWhole
 		x.client.Trailers(t)
@@ -202,6 +214,9 @@ func (x *Exchange) queuedFrom(i int) int {
 	n := x.client.Queued()
 	for ; i < len(x.bodies); i++ {
 		n += x.bodies[i].Queued()
+	}
+	if x.withheld != nil {
+		n += len(x.withheld.data)
 	}
 	return n
 }

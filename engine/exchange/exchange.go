@@ -292,7 +292,7 @@ func (x *Exchange) hold(f flow) {
 	if f == holdsClient {
 		x.client.Hold(true)
 	} else {
-		x.stream.Hold(true)
+		x.source().Hold(true)
 	}
 }
 
@@ -304,8 +304,15 @@ func (x *Exchange) letGo(f flow) {
 	x.flow &^= f
 	if f == holdsClient {
 		x.client.Hold(false)
-	} else if x.stream != nil {
-		x.stream.Hold(false)
+	} else if s := x.source(); s != nil {
+		s.Hold(false)
+	}
+}
+
+// forgetHold notes that the server has ended, held or not. A subrequest that content comes from stays as it is.
+func (x *Exchange) forgetHold() {
+	if x.relayed == nil {
+		x.flow &^= holdsServer
 	}
 }
 

@@ -68,9 +68,11 @@ type filtering struct {
 	at       int   // of the filter being called
 	states   []any // by filter
 	tees     []Tee
-	buffer   int64     // content that Buffer may keep; 0: it does not
-	bodies   []Body    // the first is nearest to the server
-	withheld *withheld // the response's head, while a filter waits
+	buffer   int64       // content that Buffer may keep; 0: it does not
+	bodies   []Body      // the first is nearest to the server
+	from     int         // body that the response's content is given to first: 1 behind a discard
+	relayed  *Subrequest // that the content comes from; nil: from the server, or it is the proxy's own
+	withheld *withheld   // the response's head, while a filter waits
 }
 
 // SetState keeps a value for the filter being called, until the exchange is over. Inside its methods only.
@@ -128,7 +130,7 @@ func (x *Exchange) Resume(v Verdict) {
 	}
 }
 
-// Tee is given a copy of request content, as it goes to the server.
+// Tee is given a copy of request content, as it goes to the server or is kept by Buffer.
 type Tee interface {
 	// Data is content, lent for the call; end says it was the last, trailers apart.
 	Data(p []byte, end bool)
@@ -136,8 +138,13 @@ type Tee interface {
 	Drop()
 }
 
-// Tee gives t a copy of the request content that follows. Inside Filter.Request only.
-func (x *Exchange) Tee(t Tee) { x.tees = append(x.tees, t) }
+// Tee gives t a copy of the request content that follows, and now of what Buffer has read. Inside Filter.Request only.
+func (x *Exchange) Tee(t Tee) {
+	x.tees = append(x.tees, t)
+	if x.replay == ReplayKept {
+		t.Data(x.kept, x.request == RequestWhole)
+	}
+}
 
 func (x *Exchange) tee(p []byte, end bool) {
 	for _, t := range x.tees {
@@ -156,7 +163,17 @@ func (x *Exchange) Buffer(limit int64) Verdict {
 		return Answered
 	}
 	x.buffer = limit
+	if x.AwaitsContinue() {
+		x.goOn()
+	}
+	x.letGo(holdsClient) // an earlier filter made it wait
 	return Wait
+}
+
+// goOn tells the client to send its content (RFC 9110 section 15.2.1), which no server does before it has all of it.
+func (x *Exchange) goOn() {
+	h := codec.Head{Version: codec.HTTP11, Status: 100, Length: -1}
+	x.interim(&h)
 }
 
 // fill keeps content for Buffer.
@@ -165,6 +182,7 @@ func (x *Exchange) fill(p []byte, end bool) {
 		x.refuse(errBodyTooLarge)
 		return
 	}
+	x.tee(p, end)
 	x.kept = append(x.kept, p...)
 	x.replay = ReplayKept
 	if !end {
@@ -179,9 +197,8 @@ func (x *Exchange) fill(p []byte, end bool) {
 
 // endFilters tells the filters that the exchange is over.
 func (x *Exchange) endFilters() {
-	for _, b := range x.bodies {
-		b.Drop()
-	}
+	x.endRelay()
+	x.dropBodies()
 	for _, t := range x.tees {
 		t.Drop()
 	}
@@ -192,7 +209,6 @@ func (x *Exchange) endFilters() {
 		}
 	}
 	clear(x.states)
-	clear(x.bodies)
 	clear(x.tees)
 	x.filtering = filtering{states: x.states[:0], bodies: x.bodies[:0], tees: x.tees[:0]}
 }

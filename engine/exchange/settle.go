@@ -10,7 +10,7 @@ import (
 //
 //	attempt lost, response unsent or interim, replayable   try another server, at once or after a wait
 //	attempt lost, response unsent or interim, otherwise    answer ourselves, by the error
-//	attempt lost, response streaming                       cut the response short
+//	attempt lost, response streaming                       cut the response short, unless its content is discarded
 //	request broken, response not over                      cut the response short
 //	attempt spent, response not over                       release it; a filter has content yet to pass on
 //	response over, attempt not                             release the attempt, which closes an unfinished one
@@ -22,6 +22,7 @@ func (x *Exchange) settle() {
 		case x.state == AttemptLost && !over:
 			x.release()
 			switch {
+			case x.from > 0: // what it sent is of no use
 			case x.withheld != nil:
 				x.takeBack()
 				x.answer(x.lost)
@@ -68,7 +69,7 @@ func (x *Exchange) release() {
 	x.queued, x.connecting = x.attempt.Queued(), x.attempt.Connected()
 	x.attempt.Release()
 	x.attempt, x.stream, x.state = nil, nil, AttemptNone
-	x.flow &^= holdsServer
+	x.forgetHold()
 }
 
 // finish is the last of an exchange: it is observed, and its memory goes to the next one.

@@ -28,7 +28,7 @@ type Subrequest struct {
 	stream  codec.Stream
 	open    func() // s.begin, bound once
 	content bool   // Data follows
-	again   bool   // it was made a second time
+	again   bool   // it was made a second time, or is not to be
 	opened  func() // tells that content may be sent; nil: there is none
 }
 
@@ -133,10 +133,24 @@ func (s *Subrequest) Failed(e *codec.Error) {
 	s.release()
 	switch {
 	case s.answer == nil:
-	case e.Retry >= codec.RetryIdle && !s.again && (s.opened == nil || e.Retry == codec.RetrySafe && !s.content):
+	case !s.again && s.repeatable(e.Retry):
 		s.again = true
 		s.local.Loop.Defer(s.open)
 	default:
 		s.answer.Failed(e)
 	}
 }
+
+// repeatable reports whether the request may be made again after a failure of this kind (RFC 9110 section 9.2.2).
+func (s *Subrequest) repeatable(r codec.Retry) bool {
+	switch r {
+	case codec.RetrySafe:
+		return s.opened == nil || !s.content
+	case codec.RetryIdle:
+		return s.opened == nil && s.head.Method.Idempotent()
+	}
+	return false
+}
+
+// Once says that the request is not to be made again, whatever happens. Right after Subrequest.
+func (s *Subrequest) Once() { s.again = true }
