@@ -2,6 +2,7 @@ package frontend_test
 
 import (
 	"crypto/tls"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -268,14 +269,19 @@ func TestH2Shed(t *testing.T) {
 	c.ends("end")
 }
 
-// A client that asks and asks and reads nothing is not heard, so that the responses do not fill memory.
+// A client that asks and asks and reads nothing is not heard, so that the heads of responses do not fill memory.
 func TestH2UnreadResponses(t *testing.T) {
+	const reply = "HTTP/1.1 204 No Content\r\nBig: %s\r\n\r\n"
 	s := newH2Stall(t)
 	c := s.h2client()
 	c.conn.Hold(true)
 	id, sent := uint32(1), 0
-	for c.conn.Queued() == 0 && sent < 10_000 {
-		c.request(id, true, ":method: HEAD", "expect: tea") // answered by ourselves
+	for c.conn.Queued() == 0 && sent < 2000 {
+		c.request(id, true, fmt.Sprintf("big: %02000d", id))
+		if sent == 0 {
+			s.servers[0].reply = fmt.Sprintf(reply, strings.Repeat("x", 3000))
+			s.servers[0].sends(s.servers[0].reply)
+		}
 		id += 2
 		sent++
 	}
