@@ -181,6 +181,7 @@ func TestMarks(t *testing.T) {
 		t.Errorf("%d queued", n)
 	}
 	two.Data(make([]byte, 70000), false)
+	three.Data(make([]byte, 20000), false)
 	if one.Queued() <= codec.HighMark || two.Queued() <= codec.HighMark || three.Queued() <= codec.HighMark {
 		t.Error("the connection has too much queued, and its streams do not tell")
 	}
@@ -202,6 +203,41 @@ func TestMarks(t *testing.T) {
 	b.pass()
 	if b.session.queued != 0 || one.Queued() != 0 {
 		t.Errorf("%d queued", b.session.queued)
+	}
+}
+
+// TestStalledStreamsAndOthers: what waits on streams whose windows are closed, however much, does not hold up one whose
+// window is open.
+func TestStalledStreamsAndOthers(t *testing.T) {
+	b := newBed(t, server, testConfig)
+	b.must(b.framer.WriteWindowUpdate(0, 1<<30))
+	for id := uint32(1); id <= 11; id += 2 {
+		b.get(id, true)
+	}
+	b.must(b.framer.WriteWindowUpdate(11, 1<<30))
+	b.did()
+	for id := uint32(1); id <= 9; id += 2 {
+		s := b.events.streams[id].stream
+		s.Head(response(200, -1), false)
+		for s.Queued() <= codec.HighMark {
+			s.Data(make([]byte, codec.HighMark), false)
+		}
+	}
+	if b.session.queued <= b.session.maxQueued {
+		t.Fatal("the others have too little queued")
+	}
+	s := b.events.streams[11].stream
+	s.Head(response(200, -1), false)
+	for round := range 10 {
+		b.wire.queued = codec.HighMark + 1
+		if s.Data(make([]byte, codec.HighMark), false); s.Queued() <= codec.HighMark {
+			t.Errorf("round %d: with the wire full it is %d", round, s.Queued())
+		}
+		b.wire.queued = 0
+		b.session.Flush()
+		if got := b.events.told(); round > 0 && got != "11 drained" || s.Queued() != 0 {
+			t.Fatalf("round %d: heard %q, %d queued", round, got, s.Queued())
+		}
 	}
 }
 

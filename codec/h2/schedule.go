@@ -166,7 +166,7 @@ func (s *Session) notify() {
 		if t == nil {
 			continue
 		}
-		if t.out.size > codec.LowMark || s.queued > s.maxQueued/2 {
+		if t.out.size > codec.LowMark || t.out.size > 0 && s.queued > s.maxQueued/2 {
 			s.owed = append(s.owed, t)
 			continue
 		}

@@ -20,8 +20,8 @@ type Config struct {
 	MaxHeadBytes, MaxFields int
 	// ExtendedConnect announces to clients that WebSockets may be opened on streams (RFC 8441).
 	ExtendedConnect bool
-	// MaxQueued is how many bytes of content may wait to be sent over all streams: above it every Stream.Queued reports
-	// more than codec.HighMark. 0: 256 kB.
+	// MaxQueued is how many bytes of content may wait to be sent over all streams: above it Stream.Queued reports more than
+	// codec.HighMark for every stream on which any wait. 0: 256 kB.
 	MaxQueued int64
 	// Secure says that a client's session is over TLS: the scheme of its requests is "https", else "http".
 	Secure bool

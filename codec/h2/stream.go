@@ -125,14 +125,15 @@ func (t *Stream) ID() uint32 { return t.id }
 // Tunnel reports whether the stream was opened by an extended CONNECT (RFC 8441).
 func (t *Stream) Tunnel() bool { return t.tunnel != tunnelNone }
 
-// Queued is codec.Stream's: what waits on this stream or, when the connection has more than Config.MaxQueued, more than
-// codec.HighMark. Whoever was told of more than that hears Drained.
+// Queued is codec.Stream's: what waits on this stream or, when something does and the connection has more than
+// Config.MaxQueued, more than codec.HighMark. Whoever was told of more than that hears Drained. A stream on which nothing
+// waits does not suffer for others whose windows stay closed.
 func (t *Stream) Queued() int {
 	n, s := t.out.size, t.session
 	if t.state == streamShut {
 		return 0
 	}
-	if s.queued > s.maxQueued {
+	if n > 0 && s.queued > s.maxQueued {
 		n = max(n, codec.HighMark+1)
 	}
 	if n > codec.HighMark && t.level == levelLow {
