@@ -177,7 +177,7 @@ func (c *h2conn) gaveBack() {
 // rest makes the connection idle. One of several gives up its place for requests that wait on other loops.
 func (c *h2conn) rest() {
 	c.idle()
-	if c.settled {
+	if c.settled && c.session.Streams() == 0 {
 		c.pool.target.learnStreams(c.session.Room())
 	}
 	if q := c.pool; len(q.shared) > 1 && q.waitingElsewhere() != nil {

@@ -53,3 +53,39 @@ func TestClientExchange(t *testing.T) {
 		t.Errorf("room for %d", b.session.Room())
 	}
 }
+
+// TestCancelledResponses: what a server sends on streams before it knows that they were reset, however many, costs the
+// connection nothing.
+func TestCancelledResponses(t *testing.T) {
+	b := newBed(t, client, testConfig)
+	for round := range 10 {
+		var ids []uint32
+		for range 100 {
+			s, _ := b.ask()
+			s.Head(request(codec.MethodGet, "/", 0), true)
+			ids = append(ids, s.ID())
+			s.Release()
+		}
+		for _, id := range ids {
+			b.headers(id, false, ":status", "200")
+			b.must(b.framer.WriteData(id, false, []byte("x")))
+			b.headers(id, true, "grpc-status", "0")
+		}
+		if err := b.pass(); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+	}
+	last, _ := b.ask()
+	last.Head(request(codec.MethodGet, "/", 0), true)
+	id := last.ID()
+	last.Release()
+	var err error
+	i := 0
+	for ; err == nil && i < 1000; i++ { // more than there can be
+		b.headers(id, false, ":status", "200")
+		err = b.pass()
+	}
+	if err != errResets {
+		t.Errorf("%v after %d", err, i)
+	}
+}

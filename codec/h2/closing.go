@@ -24,14 +24,18 @@ func (s *Session) Finish() {
 	if s.phase >= phaseFinished {
 		return
 	}
+	s.final = s.taken()
 	s.phase = phaseFinished
-	s.control(appendGoAway(nil, s.taken(), NoError, ""))
+	s.control(appendGoAway(nil, s.final, NoError, ""))
 }
 
-// taken is the last stream of the peer's that was taken.
+// taken is the last stream of the peer's that was taken. It never grows once the peer was told (RFC 9113 section 6.8).
 func (s *Session) taken() uint32 {
-	if s.role == client {
+	switch {
+	case s.role == client:
 		return 0
+	case s.phase == phaseFinished:
+		return s.final
 	}
 	return s.last
 }

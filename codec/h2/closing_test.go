@@ -266,3 +266,16 @@ func TestTunnel(t *testing.T) {
 		t.Errorf("%s, %d streams", got, b.session.Streams())
 	}
 }
+
+// TestGoAwayNeverGrows: the last stream that a client is told of is not a later one afterwards, for it may have asked
+// elsewhere for what it was told was not taken.
+func TestGoAwayNeverGrows(t *testing.T) {
+	b, _ := opened(t, testConfig)
+	b.session.Finish()
+	b.get(3, true)
+	b.must(b.framer.WriteData(0, false, nil))
+	want := "1 failed client closed never > GOAWAY 1 NO_ERROR ; GOAWAY 1 PROTOCOL_ERROR stream_id ! PROTOCOL_ERROR: stream_id"
+	if got := b.did(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

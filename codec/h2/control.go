@@ -162,7 +162,7 @@ func (s *Session) resetBy(f *frame, p []byte) *Error {
 		if s.closed(f.stream) == closureIdle {
 			return errIdleStream
 		}
-		return s.charge(budgetResets)
+		return s.chargeLate()
 	}
 	code := ErrCode(binary.BigEndian.Uint32(p))
 	s.remember(t.id, false)

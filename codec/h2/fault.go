@@ -44,6 +44,19 @@ func (s *Session) refuse(id uint32, code ErrCode) *Error {
 	return s.charge(budgetResets)
 }
 
+// lateFrames is how many of HEADERS and RST_STREAM a peer may send on a stream before it knows of our owner's reset: a
+// response's head and its trailer section, or the reset behind its head.
+const lateFrames = 2
+
+// chargeLate is what HEADERS or RST_STREAM cost on a stream that is not open: nothing when the peer may not have known.
+func (s *Session) chargeLate() *Error {
+	if s.late > 0 {
+		s.late--
+		return nil
+	}
+	return s.charge(budgetResets)
+}
+
 // charge spends a token; the error is that of having none.
 func (s *Session) charge(k budget) *Error {
 	if s.spend(k) {

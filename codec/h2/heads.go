@@ -126,7 +126,7 @@ func (s *Session) fieldBlock(p []byte) *Error {
 	case b.origin == originNew:
 		s.remember(b.stream, true)
 	case t == nil:
-		bad = s.charge(budgetResets)
+		bad = s.chargeLate()
 	default:
 		bad = s.section(t, &b, x)
 	}

@@ -46,7 +46,7 @@ const (
 	closureIdle  closure = iota // it was never opened
 	closureOld                  // it ended long ago, or was skipped
 	closureEnded                // it ended lately, and the peer knew that it would
-	closureReset                // we have reset it lately
+	closureReset                // we have reset it, so that what the peer sent before it knew may still come
 )
 
 // closed is what is known of a stream that is not open, when a frame names it.
@@ -61,6 +61,9 @@ func (s *Session) closed(id uint32) closure {
 			}
 			return closureEnded
 		}
+	}
+	if s.role == client {
+		return closureReset // none is ever skipped, and more can end in a round trip than are remembered
 	}
 	return closureOld
 }

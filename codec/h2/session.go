@@ -132,10 +132,12 @@ type Session struct {
 	block    block    // a field block that is not whole
 	incoming incoming // the DATA frame that is not whole
 	last     uint32   // the peer's last stream (server), or our next one (client)
+	final    uint32   // in phaseFinished: the last that the peer was told of
 	opened   int      // streams ever
 	live     int      // streams that count against the limits
 	heads    int      // bytes charged for the heads of open streams
 	unread   int      // control frames sent while the peer did not read
+	late     int      // frames that may still come on streams that their owners have reset
 	turns    uint32   // for streams that take turns
 
 	settings settings

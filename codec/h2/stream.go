@@ -202,6 +202,9 @@ func (t *Stream) stop(code ErrCode) {
 	t.receiver = nil
 	s.forget(t)
 	s.dropHeld(t)
+	if t.state != streamIdle {
+		s.late += lateFrames
+	}
 	s.reset(t, code)
 	s.shut(t)
 }
