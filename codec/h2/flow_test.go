@@ -162,6 +162,37 @@ func TestWireFull(t *testing.T) {
 	}
 }
 
+// TestStarved: a stream that waits because the connection's window goes to a more urgent one is not stalled.
+func TestStarved(t *testing.T) {
+	b := newBed(t, server, testConfig)
+	b.get(1, true, "priority", "u=1")
+	b.get(3, true, "priority", "u=2")
+	b.did()
+	urgent, other := b.events.streams[1].stream, b.events.streams[3].stream
+	urgent.Head(response(200, -1), false)
+	other.Head(response(200, -1), false)
+	urgent.Data(make([]byte, 70000), false)
+	other.Data(make([]byte, 1000), true)
+	for range 30 {
+		b.must(b.framer.WriteWindowUpdate(0, 2000))
+		b.must(b.framer.WriteWindowUpdate(1, 2000))
+		urgent.Data(make([]byte, 2000), false)
+		b.pass()
+		b.now += time.Second
+		b.session.Tick(b.now)
+	}
+	if got := b.events.told(); got != "" {
+		t.Fatal(got)
+	}
+	for range 10 { // now nothing moves
+		b.now += time.Second
+		b.session.Tick(b.now)
+	}
+	if got := b.events.told(); got != "1 failed client timeout never; 3 failed client timeout never" {
+		t.Error(got)
+	}
+}
+
 // TestMarks: who was told of too much hears when it is little again, of the stream or of the connection.
 func TestMarks(t *testing.T) {
 	c := testConfig

@@ -117,6 +117,7 @@ func (s *Session) write(o *output) {
 		if t.moving += n; t.moving >= stallBytes {
 			t.moved, t.moving = s.now, 0
 		}
+		s.sent(n)
 		s.repay(budgetUpdates, 2)
 		flags := uint8(0)
 		if t.out.size == 0 && t.ending == endingStream {
@@ -182,6 +183,22 @@ func (s *Session) notify() {
 // stallBytes must leave a stream's queue for it to count as moving: a window that is opened by the byte is closed.
 const stallBytes = 1024
 
+// sent notes that content has left.
+func (s *Session) sent(n int) {
+	if s.moving += n; s.moving >= stallBytes {
+		s.moved, s.moving = s.now, 0
+	}
+}
+
+// movedLast is since when the queue of a stream stands still. One with a window of its own is not to blame while that of
+// the connection goes to others.
+func (s *Session) movedLast(t *Stream) time.Duration {
+	if t.window > 0 {
+		return max(t.moved, s.moved)
+	}
+	return t.moved
+}
+
 // Tick is due about once a second while Streams is not 0: it resets streams whose queue the peer's windows hold up.
 func (s *Session) Tick(now time.Duration) {
 	s.now = now
@@ -190,7 +207,7 @@ func (s *Session) Tick(now time.Duration) {
 	}
 	for i := 0; i < len(s.waiting); {
 		t := s.waiting[i]
-		if now-t.moved < s.config.WriteStall {
+		if now-s.movedLast(t) < s.config.WriteStall {
 			i++
 			continue
 		}

@@ -196,6 +196,7 @@ func (s *Session) writeData(t *Stream, p []byte, end bool) {
 	v, k := o.vector[:0], 0
 	s.window -= outflow(len(p))
 	t.window -= outflow(len(p))
+	s.sent(len(p))
 	for {
 		size, flags := min(len(p), maxFrameSize), uint8(0)
 		if end && size == len(p) {

@@ -141,9 +141,11 @@ type Session struct {
 	turns    uint32   // for streams that take turns
 
 	settings settings
-	in       inflow  // of the connection
-	window   outflow // of the connection
-	queued   int64   // content that waits over all streams
+	in       inflow        // of the connection
+	window   outflow       // of the connection
+	queued   int64         // content that waits over all streams
+	moved    time.Duration // when content last moved on any stream, as Stream.moved
+	moving   int           // bytes sent since
 
 	open     []*Stream // by id, those that frames are exchanged on
 	reserved []*Stream // a client's, without id yet
