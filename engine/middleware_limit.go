@@ -14,11 +14,11 @@ type limit struct {
 }
 
 // limitOf is the filter of this name with these settings: that of the configuration before, or a new one.
-func limitOf[O comparable, F exchange.Filter](b *builder, name string, settings O, make func(O) (F, error)) (exchange.Filter, error) {
+func limitOf[O comparable, F exchange.Filter](b *builder, name string, settings O, create func(O) (F, error)) (exchange.Filter, error) {
 	if kept, ok := b.known.limits[name]; ok && kept.settings == any(settings) {
 		return kept.filter, nil
 	}
-	f, err := make(settings)
+	f, err := create(settings)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"traffic_management/engine/reactor"
 )
@@ -224,6 +225,29 @@ func TestRateLimitOfManyKeys(t *testing.T) {
 		if l.take(k, 2*second) == 0 {
 			t.Fatal("a key that had used its burst was forgotten")
 		}
+	}
+}
+
+// TestTableIsBounded fills one bucket of every level, so that all levels of its shard are there.
+func TestTableIsBounded(t *testing.T) {
+	l := rateLimit(t, RateLimitOptions{Average: 1, Burst: 1})
+	const most, empty = 45_000_000, 20_000
+	if n := unsafe.Sizeof(*l.many); n > empty {
+		t.Errorf("an empty table has %d bytes, more than %d", n, empty)
+	}
+	for k := range 2 * room {
+		l.take(sameBuckets(k), second)
+	}
+	size := unsafe.Sizeof(*l.many)
+	s := l.many.shard(sameBuckets(0))
+	for i := range s.levels {
+		size += shardCount * (uintptr(len(*s.levels[i].Load()))*unsafe.Sizeof(bucket{}) + unsafe.Sizeof([]bucket{}))
+	}
+	if size > most {
+		t.Errorf("a full table has %d bytes, more than %d", size, most)
+	}
+	if n := unsafe.Sizeof(shard{}); n != 64 {
+		t.Errorf("a shard has %d bytes and shares cache lines", n)
 	}
 }
 

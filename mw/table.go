@@ -14,9 +14,10 @@ import (
 //
 // Each level goes by other bits of the key, so that those that meet in one bucket part in the next.
 //
-// A slot never moves. It goes to another key when its owner's word says that nothing would be lost. Levels are made when
-// keys find no room in those before, four times as large: empty, a table has 20 kB; it never has more than 45 MB, with
-// room for 2.8 million keys. Memory is not given back: what was needed once may be needed again.
+// A slot never moves. It goes to another key when its owner's word says that nothing is lost by it, and when there is no
+// other as whoever uses the table decides. Levels are made when keys find no room in those before, four times as large:
+// empty, a table has 20 kB; it never has more than 45 MB, with room for 2.8 million keys. Memory is not given back: what
+// was needed once may be needed again.
 type table struct {
 	shards [shardCount]shard
 }
