@@ -177,9 +177,6 @@ func (c *h2conn) gaveBack() {
 // rest makes the connection idle. One of several gives up its place for requests that wait on other loops.
 func (c *h2conn) rest() {
 	c.idle()
-	if c.settled && c.session.Streams() == 0 {
-		c.pool.target.learnStreams(c.session.Room())
-	}
 	if q := c.pool; len(q.shared) > 1 && q.waitingElsewhere() != nil {
 		c.retire()
 	}
@@ -315,6 +312,7 @@ func (c *h2conn) Settings() {
 	}
 	c.settled = true
 	q.target.learn(found)
+	q.target.learnStreams(c.session.Limit())
 	for a := c.undecided.pop(); a != nil; a = c.undecided.pop() {
 		q.pools.loop.Stop(&a.timer)
 		a.awaits = nil

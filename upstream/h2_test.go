@@ -98,6 +98,47 @@ func TestH2Room(t *testing.T) {
 	b.clean()
 }
 
+// A server that takes fewer streams than was assumed refuses some of the first requests; asked again, all of them find a
+// place, on as many connections as it takes.
+func TestH2RoomLearnt(t *testing.T) {
+	b := newH2Bed(t, 1, h2Config(), nil)
+	b.loop.Net.Delay = 5 * time.Millisecond
+	const all = 10
+	var callers []*caller
+	for i := range all {
+		callers = append(callers, b.open(fmt.Sprint(i)))
+	}
+	b.loop.Advance(50 * time.Millisecond)
+	var again []*caller
+	for _, c := range callers {
+		switch {
+		case c.err == nil:
+			b.request(c.name).answer("hi")
+		case c.err.Retry != codec.RetrySafe:
+			t.Errorf("%s failed: %v", c.name, c.err)
+		default:
+			again = append(again, b.open("again"+c.name))
+		}
+	}
+	if len(again) != all-3 {
+		t.Fatalf("%d were refused", len(again))
+	}
+	b.loop.Advance(50 * time.Millisecond)
+	for _, c := range again {
+		if c.err != nil {
+			t.Fatalf("%s failed: %v", c.name, c.err)
+		}
+		b.request(c.name).answer("hi")
+	}
+	b.loop.Advance(50 * time.Millisecond)
+	for _, c := range append(callers, again...) {
+		c.release()
+	}
+	open := int64(len(b.h2origins))
+	b.counts(0, 0, open, 0, open)
+	b.clean()
+}
+
 // With a limit of connections requests wait for a stream; one connection a loop may always have.
 func TestH2ConnectionLimit(t *testing.T) {
 	b := newH2Bed(t, 1, h2Config(), func(o *Options) { o.MaxConnections = 1 })

@@ -69,7 +69,7 @@ func (t *Target) maxStreams() int {
 	return maxStreams
 }
 
-// learnStreams notes how many streams a connection took when none was open. Any goroutine.
+// learnStreams notes how many streams a server takes on a connection. Any goroutine.
 func (t *Target) learnStreams(n int) {
 	if n > 0 && int(t.streams.Load()) != n {
 		t.streams.Store(int32(n))

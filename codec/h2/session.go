@@ -247,8 +247,11 @@ func (s *Session) Room() int {
 	if s.role == server || s.phase >= phaseAnnounced || s.peer == peerLeaves || s.last > streamBits-2*uint32(len(s.reserved)) {
 		return 0
 	}
-	return max(0, int(min(int64(s.config.MaxStreams), s.settings.maxStreams))-s.live)
+	return max(0, s.Limit()-s.live)
 }
+
+// Limit is how many streams a client's session may have at once, as far as the server has said.
+func (s *Session) Limit() int { return int(min(int64(s.config.MaxStreams), s.settings.maxStreams)) }
 
 // Expecting reports whether the peer has begun what it must finish soon: the preface, a frame, a field section.
 func (s *Session) Expecting() bool {
