@@ -1,7 +1,6 @@
 package h2
 
 import (
-	"slices"
 	"time"
 
 	"traffic_management/codec"
@@ -260,15 +259,6 @@ func (s *Session) Expecting() bool {
 
 // ExtendedConnect reports whether the server lets WebSockets be opened on streams (RFC 8441).
 func (s *Session) ExtendedConnect() bool { return s.settings.extendedConnect }
-
-// Each calls f for every stream that frames are exchanged on or that has no id yet. f may release and reset streams.
-func (s *Session) Each(f func(*Stream)) {
-	for _, t := range slices.Concat(s.open, s.reserved) {
-		if t.session == s {
-			f(t)
-		}
-	}
-}
 
 // Open reserves a stream of a client's session; its id is given when its Head is sent. r hears the response. It is nil
 // when Room is 0.
