@@ -52,7 +52,7 @@ type withheld struct {
 	head codec.Head // in memory of its own
 	end  bool
 	next int    // the filter that is asked next
-	from int    // the body that the rest is for, of a filter not asked yet; or the client
+	from int    // the body that the rest is for, of a filter that is not asked yet; or the client
 	data []byte // content that came meanwhile, behind the bodies there are
 	over bool   // and it was the last
 	tail []codec.Field
@@ -143,11 +143,17 @@ func (x *Exchange) ResumeResponse() {
 	}
 	x.withheld = nil
 	if !x.filterResponse(&w.head, w.end, w.next) {
-		next := x.withheld
-		next.from, next.data, next.over, next.tail = w.from, w.data, w.over, w.tail
+		w.release(x) // to the filter that waits now, through the bodies before it
 		return
 	}
 	x.sendHead(&w.head, w.end)
+	w.release(x)
+	x.bodyDrained()
+	x.settle()
+}
+
+// release passes on what came while the head waited.
+func (w *withheld) release(x *Exchange) {
 	switch {
 	case w.tail != nil:
 		x.passData(w.from, w.data, false)
@@ -155,8 +161,6 @@ func (x *Exchange) ResumeResponse() {
 	case len(w.data) > 0 || w.over:
 		x.passData(w.from, w.data, w.over)
 	}
-	x.bodyDrained()
-	x.settle()
 }
 
 // sendHead gives the client a head that all filters have seen.

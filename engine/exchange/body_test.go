@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"traffic_management/codec"
 	"traffic_management/engine/exchange"
+	"traffic_management/engine/reactor"
 )
 
 // shaping is a filter that puts a Body in the way of responses that have content.
@@ -214,5 +216,33 @@ func TestBodyDroppedWhenTheClientLeaves(t *testing.T) {
 		if !c.finished || h.drops != 1 || s.targets[0].InFlight() != 0 || says(log) != "a? a200 a." {
 			t.Errorf("finished: %v, %d drops, %d in flight, %s", c.finished, h.drops, s.targets[0].InFlight(), says(log))
 		}
+	}
+}
+
+// Content that comes while one filter after another makes the head wait goes through each body once, in order.
+func TestBodiesBetweenWaits(t *testing.T) {
+	s := newScene(t)
+	log := new([]string)
+	first, last := &noting{name: "a", log: log, response: pauses}, &noting{name: "c", log: log, response: pauses}
+	between := &shaping{noting{name: "b", log: log}, func(out exchange.Outlet) exchange.Body {
+		return &around{out: out, mark: "|", drops: new(int)}
+	}}
+	s.route.Chain = exchange.NewChain(first, between, last)
+	c := s.caller(nil)
+	c.asks(head("GET", "h", "/a", codec.NoContent))
+	s.replies("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none")
+	for _, text := range []string{"two", "six"} {
+		if len(c.heard) != 0 {
+			t.Fatalf("while a filter waits the client heard %q", c.heard)
+		}
+		s.loop.Advance(reactor.Tick + time.Millisecond)
+		s.sends(s.servers[0], text)
+	}
+	s.loop.Advance(time.Second)
+	if got, want := says(log), "a? b? c? c200 b200 a200 a. b. c."; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if len(c.heard) != 2 || c.heard[1] != "data |onetwosix| end" {
+		t.Errorf("the client heard %q", c.heard)
 	}
 }

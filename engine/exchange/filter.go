@@ -68,7 +68,7 @@ type filtering struct {
 	at       int   // of the filter being called
 	states   []any // by filter
 	tees     []Tee
-	buffer   int64       // content that Buffer may keep; 0: it does not
+	buffer   int64       // one more than the content that Buffer may keep, in bytes; 0: it keeps none
 	bodies   []Body      // the first is nearest to the server
 	from     int         // body that the response's content is given to first: 1 behind a discard
 	relayed  *Subrequest // that the content comes from; nil: from the server, or it is the proxy's own
@@ -153,16 +153,16 @@ func (x *Exchange) tee(p []byte, end bool) {
 }
 
 // Buffer has the request's content read whole, at most limit bytes of it, before the request goes on: more is refused
-// with 413. It returns what Filter.Request is to return.
+// with 413. A trailer section is left out. It returns what Filter.Request is to return.
 func (x *Exchange) Buffer(limit int64) Verdict {
 	switch {
-	case x.request != RequestStreaming || x.Tunnel():
-		return Next
 	case x.RequestHead.Framing == codec.ByLength && x.RequestHead.Length > limit:
-		x.Refuse(errBodyTooLarge)
+		x.Refuse(errBuffer)
 		return Answered
+	case x.request != RequestStreaming:
+		return Next
 	}
-	x.buffer = limit
+	x.buffer = limit + 1
 	if x.AwaitsContinue() {
 		x.goOn()
 	}
@@ -178,8 +178,8 @@ func (x *Exchange) goOn() {
 
 // fill keeps content for Buffer.
 func (x *Exchange) fill(p []byte, end bool) {
-	if int64(len(x.kept)+len(p)) > x.buffer {
-		x.refuse(errBodyTooLarge)
+	if int64(len(x.kept)+len(p)) >= x.buffer {
+		x.refuse(errBuffer)
 		return
 	}
 	x.tee(p, end)
@@ -189,9 +189,9 @@ func (x *Exchange) fill(p []byte, end bool) {
 		return
 	}
 	x.buffer, x.request = 0, RequestWhole
-	if h := &x.RequestHead; h.Framing != codec.ByLength {
-		h.Framing, h.Length = codec.ByLength, int64(len(x.kept))
-	}
+	h := &x.RequestHead
+	h.Framing, h.Length = codec.ByLength, int64(len(x.kept))
+	h.Remove(codec.FieldTrailer)
 	x.Resume(Next)
 }
 

@@ -17,14 +17,14 @@ type act uint8
 
 const (
 	passes   act = iota
-	waits        // for a tick, then passes
+	pauses       // for a tick, then passes
 	answers      // requests only
 	answered     // waits for a tick, then answers; requests only
 	hangs        // waits for ever
 )
 
 func (a act) String() string {
-	return [...]string{"passes", "waits", "answers", "answered", "hangs"}[a]
+	return [...]string{"passes", "pauses", "answers", "answered", "hangs"}[a]
 }
 
 // noting is a filter that writes into a log what it is called with: "a?" for a request, "a200" for a response with its
@@ -43,7 +43,7 @@ func (n *noting) Request(x *exchange.Exchange) exchange.Verdict {
 	n.note("?")
 	x.SetState(n.name)
 	switch n.request {
-	case waits:
+	case pauses:
 		n.later(x, func() { x.Resume(exchange.Next) })
 		return exchange.Wait
 	case answered:
@@ -71,7 +71,7 @@ func (n *noting) Response(x *exchange.Exchange, h *codec.Head, _ bool) exchange.
 	n.note("%d", h.Status)
 	h.Fields = append(h.Fields, codec.Field{Name: []byte("Seen"), Value: []byte(n.name)})
 	switch n.response {
-	case waits:
+	case pauses:
 		n.later(x, x.ResumeResponse)
 		return exchange.Wait
 	case hangs:
@@ -91,8 +91,8 @@ func (n *noting) later(x *exchange.Exchange, f func()) {
 	x.Local().Loop.Arm(&reactor.Timer{Fire: f}, reactor.Tick)
 }
 
-// chain makes the route's chain of filters that note into the log that it returns.
-func (s *scene) chain(filters ...*noting) *[]string {
+// noted makes the route's chain of filters that note into the log that it returns.
+func (s *scene) noted(filters ...*noting) *[]string {
 	log := new([]string)
 	all := make([]exchange.Filter, len(filters))
 	for i, f := range filters {
@@ -111,7 +111,7 @@ func says(log *[]string) string { return strings.Join(*log, " ") }
 // TestFiltersCompose has every composition of three filters: requests pass in order, responses in reverse, and a filter
 // that answers is asked about nothing that follows.
 func TestFiltersCompose(t *testing.T) {
-	requests, responses := []act{passes, waits, answers, answered}, []act{passes, waits}
+	requests, responses := []act{passes, pauses, answers, answered}, []act{passes, pauses}
 	n := 0
 	for _, r0 := range requests {
 		for _, r1 := range requests {
@@ -132,7 +132,7 @@ func TestFiltersCompose(t *testing.T) {
 func composes(t *testing.T, filters []*noting) {
 	t.Helper()
 	s := newScene(t)
-	log := s.chain(filters...)
+	log := s.noted(filters...)
 	var want []string
 	passed, status := len(filters), 200
 	for i, f := range filters {
@@ -183,7 +183,7 @@ func TestLocalAnswersPassFilters(t *testing.T) {
 	for i := range 2 {
 		s.loop.Unlisten(serverAddr(i))
 	}
-	log := s.chain(&noting{}, &noting{response: waits}, &noting{})
+	log := s.noted(&noting{}, &noting{response: pauses}, &noting{})
 	c := s.caller(nil)
 	c.asks(head("GET", "h", "/a", codec.NoContent))
 	s.loop.Advance(time.Second)
@@ -216,7 +216,7 @@ func TestClientLeavesWhileAFilterWaits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(t)
-			log := s.chain(&noting{}, &c.filter)
+			log := s.noted(&noting{}, &c.filter)
 			client := s.caller(nil)
 			client.asks(head("GET", "h", "/a", codec.NoContent))
 			if c.filter.request == passes {
@@ -240,7 +240,7 @@ func TestClientLeavesWhileAFilterWaits(t *testing.T) {
 // A server that is lost while its response waits for a filter is answered for, towards the filters that have not seen it.
 func TestServerLostWhileAResponseWaits(t *testing.T) {
 	s := newScene(t)
-	log := s.chain(&noting{}, &noting{response: hangs}, &noting{})
+	log := s.noted(&noting{}, &noting{response: hangs}, &noting{})
 	c := s.caller(nil)
 	c.asks(head("GET", "h", "/a", codec.NoContent))
 	s.replies("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhi")
@@ -260,7 +260,7 @@ func TestServerLostWhileAResponseWaits(t *testing.T) {
 // What goes wrong with the request's content is answered also while a filter keeps the response from the client.
 func TestContentRefusedWhileAResponseWaits(t *testing.T) {
 	s := newScene(t)
-	log := s.chain(&noting{}, &noting{response: hangs})
+	log := s.noted(&noting{}, &noting{response: hangs})
 	c := s.caller(nil)
 	c.asks(head("PUT", "h", "/a", codec.ByEndStream))
 	c.says("some", false)
@@ -277,7 +277,7 @@ func TestContentRefusedWhileAResponseWaits(t *testing.T) {
 // Interim responses and tunnels go by filters unseen, and request content waits for the filters.
 func TestWhatFiltersDoNotSee(t *testing.T) {
 	s := newScene(t)
-	log := s.chain(&noting{request: waits})
+	log := s.noted(&noting{request: pauses})
 	c := s.caller(nil)
 	c.asks(head("PUT", "h", "/a", codec.ByEndStream))
 	if c.holds != 1 {

@@ -22,6 +22,7 @@ var (
 	errConnect      = refusal(codec.KindSyntax, 501, "CONNECT is not supported")
 	errMisdirected  = refusal(codec.KindSyntax, 421, "the TLS session was made for a host with other options")
 	errBodyTooLarge = refusal(codec.KindTooLarge, 413, "the request content is larger than the entry point allows")
+	errBuffer       = refusal(codec.KindTooLarge, 413, "the request content is larger than may be read before it goes on")
 	errAlias        = refusal(codec.KindSyntax, 400, "a field name could be taken for another one that the proxy sets")
 	errPath         = refusal(codec.KindSyntax, 400, "the path is not a valid one")
 )

@@ -28,7 +28,7 @@ type Subrequest struct {
 	stream  codec.Stream
 	open    func() // s.begin, bound once
 	content bool   // Data follows
-	again   bool   // it was made a second time, or is not to be
+	again   bool   // it was made a second time, or cannot be
 	opened  func() // tells that content may be sent; nil: there is none
 }
 
@@ -91,6 +91,7 @@ func (s *Subrequest) Ready(stream codec.Stream) {
 	s.content = s.opened != nil
 	stream.Head(s.head, !s.content)
 	if s.content {
+		s.again = true // the content is not kept
 		s.opened()
 	}
 }
@@ -145,9 +146,9 @@ func (s *Subrequest) Failed(e *codec.Error) {
 func (s *Subrequest) repeatable(r codec.Retry) bool {
 	switch r {
 	case codec.RetrySafe:
-		return s.opened == nil || !s.content
+		return true
 	case codec.RetryIdle:
-		return s.opened == nil && s.head.Method.Idempotent()
+		return s.head.Method.Idempotent()
 	}
 	return false
 }
