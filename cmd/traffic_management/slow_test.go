@@ -123,7 +123,12 @@ func (c *client) hears(statuses []int) error {
 // torment holds n connections at the same time, of every way as many as of the others, while another client is served.
 func torment(t *testing.T, p *proxy, ways []slow, n int) {
 	t.Helper()
-	b := p.bystand()
+	tormentBeside(t, p, p.bystand().unharmed, ways, n)
+}
+
+// tormentBeside is torment beside bystanders that were started.
+func tormentBeside(t *testing.T, p *proxy, unharmed func(*testing.T), ways []slow, n int) {
+	t.Helper()
 	failures := make([]error, n)
 	var all sync.WaitGroup
 	for i := range n {
@@ -133,7 +138,7 @@ func torment(t *testing.T, p *proxy, ways []slow, n int) {
 		return p.metric("traffic_entrypoint_open_connections") >= float64(n)
 	})
 	all.Wait()
-	b.unharmed(t)
+	unharmed(t)
 	reported := map[string]bool{}
 	for i, err := range failures {
 		if name := ways[i%len(ways)].name; err != nil && !reported[name] {
