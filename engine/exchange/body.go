@@ -11,7 +11,7 @@ type Body interface {
 	Data(p []byte, end bool)
 	// Trailers ends the content with a trailer section, lent for the call.
 	Trailers(t []codec.Field)
-	// Queued is how many bytes it keeps to pass on later: the server is held while they are many.
+	// Queued is how many bytes it keeps to pass on later without being given more: the server is held while they are many.
 	Queued() int
 	// Drop says that the exchange is over, or the response cut short: it passes on nothing any more.
 	Drop()
@@ -41,6 +41,14 @@ func (o Outlet) Queued() int { return o.x.queuedFrom(o.from) }
 
 // Drained says that the body keeps less than before: the server may be let go.
 func (o Outlet) Drained() { o.x.bodyDrained() }
+
+// Cut gives the response up, so that the client can tell that it is not whole.
+func (o Outlet) Cut(e *codec.Error) {
+	if x := o.x; x.response < ResponseWhole {
+		x.cut(e)
+		x.settle()
+	}
+}
 
 // HasContent reports whether a response with this head has content: what a filter can put a Body in the way of.
 func (x *Exchange) HasContent(h *codec.Head, end bool) bool {
