@@ -230,7 +230,9 @@ func (c *call) leave() {
 // drain has the client take all that is queued for it.
 func (c *call) drain() {
 	c.queued = 0
-	c.x.ClientDrained()
+	if c.x != nil {
+		c.x.ClientDrained()
+	}
 	c.bed.run()
 }
 
@@ -348,8 +350,8 @@ func allocs(t *testing.T, v codec.Version, method, target string, fields []strin
 		x.RequestHead = head
 		x.RequestHead.Fields = append(room[:0], head.Fields...)
 		x.Request(true)
-		for _, f := range loop.deferred {
-			f()
+		for i := 0; i < len(loop.deferred); i++ { // more may follow
+			loop.deferred[i]()
 		}
 		loop.deferred = loop.deferred[:0]
 	})

@@ -1,0 +1,276 @@
+package mw
+
+import (
+	"context"
+	"runtime"
+
+	"traffic_management/codec"
+	"traffic_management/engine/exchange"
+	"traffic_management/engine/reactor"
+)
+
+// coder compresses the content of one response at a time. It is the exchange.Body of it, and belongs to its loop but for
+// what a job has while coderWorking.
+//
+//	Data ─▶ in ─end of the event─┬─ little: compressed at once ──────────────────────▶ Outlet
+//	                             └─ much: a piece of it ─▶ job on a goroutine ─Post─▶ Outlet, and the next piece
+//
+// The server is held by what lies in in (Queued); a piece is as long as pieceBytes at most.
+type coder struct {
+	// Immutable:
+	kind    *encoderKind
+	encoder encoder
+	due     func()                                  // c.compress, bound once
+	work    func(context.Context) (struct{}, error) // c.run
+	done    func(struct{}, error)                   // c.ran
+
+	// Of the response:
+	loop     reactor.Loop
+	outlet   exchange.Outlet
+	pace     pace
+	state    coderState
+	input    inputState
+	in       []byte // content that no piece has taken
+	trailers []codec.Field
+	inside   int // bytes that went into the encoder since it was flushed
+
+	// The job's while coderWorking:
+	piece []byte
+	step  step
+	out   output
+}
+
+// coderState is what a coder is doing, and with that who may touch it.
+type coderState uint8
+
+const (
+	coderIdle    coderState = iota // nothing, until there is content
+	coderDue                       // compress was deferred
+	coderWorking                   // a job runs, or what it made is being passed on
+	coderLeft                      // the response is over; what is deferred or runs gives the coder back
+	coderBroken                    // a job failed: the response was cut, and the encoder is in no known state
+)
+
+func (s coderState) String() string {
+	return [...]string{"idle", "due", "working", "left", "broken"}[s]
+}
+
+// pace is when content leaves.
+type pace uint8
+
+const (
+	paceFill  pace = iota // when the encoder has a block, or the content ends
+	paceFlush             // as it comes: nobody knows when more will
+)
+
+func (p pace) String() string { return [...]string{"fill", "flush"}[p] }
+
+// inputState is how much of the content has come.
+type inputState uint8
+
+const (
+	inputOpen    inputState = iota // more follows
+	inputWhole                     // all of it is in in, or was taken
+	inputTrailed                   // that, and trailers followed
+)
+
+func (s inputState) String() string { return [...]string{"open", "whole", "trailed"}[s] }
+
+// step is what is done with a piece.
+type step uint8
+
+const (
+	stepFill  step = iota // it goes into the encoder
+	stepFlush             // and all that is in the encoder comes out
+	stepClose             // and is the end
+)
+
+func (s step) String() string { return [...]string{"fill", "flush", "close"}[s] }
+
+// pieceBytes bounds what a job does: the runtime gives it a thread that a loop could use.
+const pieceBytes = 32 << 10
+
+// keepBytes bounds the buffers that a coder without a response keeps.
+const keepBytes = 64 << 10
+
+// places are those of jobs that compress at the same time. Half of the runtime's threads are left to the loops.
+var places = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+
+func newCoder(k *encoderKind) *coder {
+	c := &coder{kind: k, encoder: k.make()}
+	c.due, c.work, c.done = c.compress, c.run, c.ran
+	return c
+}
+
+// begin makes the coder ready for a response.
+func (c *coder) begin(l reactor.Loop, o exchange.Outlet, p pace) {
+	c.loop, c.outlet, c.pace = l, o, p
+	c.encoder.Reset(&c.out)
+}
+
+// Data is the exchange.Body's.
+func (c *coder) Data(p []byte, end bool) {
+	c.in = append(c.in, p...)
+	if end {
+		c.input = inputWhole
+	}
+	c.schedule()
+}
+
+// Trailers is the exchange.Body's.
+func (c *coder) Trailers(t []codec.Field) {
+	c.trailers, c.input = codec.CloneFields(t), inputTrailed
+	c.schedule()
+}
+
+// Queued is the exchange.Body's. What waits to be a piece waits for the server, which must not be held for it.
+func (c *coder) Queued() int {
+	if c.state == coderIdle {
+		return 0
+	}
+	return len(c.in) + len(c.piece)
+}
+
+// Drop is the exchange.Body's.
+func (c *coder) Drop() {
+	switch c.state {
+	case coderDue, coderWorking:
+		c.state = coderLeft
+	default:
+		c.giveBack()
+	}
+}
+
+// giveBack ends what the coder has of the response.
+func (c *coder) giveBack() {
+	c.loop, c.outlet, c.trailers = nil, exchange.Outlet{}, nil
+	c.input, c.inside = inputOpen, 0
+	c.in, c.piece, c.out = emptied(c.in), emptied(c.piece), emptied(c.out)
+	c.kind.give(c)
+}
+
+// emptied is the buffer without content, or none when it is a large one.
+func emptied[B ~[]byte](b B) B {
+	if cap(b) > keepBytes {
+		return nil
+	}
+	return b[:0]
+}
+
+// schedule has compress called after this event, when all that comes in it is there.
+func (c *coder) schedule() {
+	if c.state == coderIdle && c.ready() {
+		c.state = coderDue
+		c.loop.Defer(c.due)
+	}
+}
+
+// ready reports whether there is something to do.
+func (c *coder) ready() bool {
+	return c.input != inputOpen || c.pace == paceFlush && len(c.in) > 0 || len(c.in) >= pieceBytes
+}
+
+// compress does the next piece, here when that is quick.
+func (c *coder) compress() {
+	if c.state == coderLeft {
+		c.giveBack()
+		return
+	}
+	c.state = coderWorking
+	n := min(len(c.in), pieceBytes)
+	switch {
+	case n < len(c.in):
+		c.step = stepFill
+	case c.input != inputOpen:
+		c.step = stepClose
+	case c.pace == paceFlush:
+		c.step = stepFlush
+	default:
+		c.step = stepFill
+	}
+	c.inside += n
+	if n == len(c.in) {
+		c.in, c.piece = c.piece[:0], c.in
+	} else {
+		c.piece = append(c.piece[:0], c.in[:n]...)
+		c.in = c.in[:copy(c.in, c.in[n:])]
+	}
+	if c.step == stepFill || c.inside > c.kind.inline {
+		reactor.Go(c.loop, c.work, c.done)
+		return
+	}
+	c.ran(struct{}{}, c.encode())
+}
+
+// run is the job.
+func (c *coder) run(context.Context) (struct{}, error) {
+	places <- struct{}{}
+	defer func() { <-places }()
+	return struct{}{}, c.encode()
+}
+
+// encode puts the piece through the encoder.
+func (c *coder) encode() error {
+	if _, err := c.encoder.Write(c.piece); err != nil {
+		return err
+	}
+	switch c.step {
+	case stepFlush:
+		return c.encoder.Flush()
+	case stepClose:
+		return c.encoder.Close()
+	}
+	return nil
+}
+
+// ran passes on what a piece came to, and goes on to the next.
+func (c *coder) ran(_ struct{}, err error) {
+	c.piece = c.piece[:0]
+	switch {
+	case err != nil:
+		c.failed(err)
+		return
+	case c.state == coderLeft:
+		c.giveBack()
+		return
+	case c.step != stepFill:
+		c.inside = 0
+	}
+	c.pass()
+	if c.state == coderLeft {
+		c.giveBack()
+		return
+	}
+	c.state = coderIdle
+	if c.step != stepClose {
+		c.outlet.Drained()
+		c.schedule()
+	}
+}
+
+// pass gives the outlet what the encoder wrote.
+func (c *coder) pass() {
+	switch {
+	case c.step == stepClose && c.input == inputTrailed:
+		if len(c.out) > 0 {
+			c.outlet.Data(c.out, false)
+		}
+		c.outlet.Trailers(c.trailers)
+	case c.step == stepClose:
+		c.outlet.Data(c.out, true)
+	case len(c.out) > 0:
+		c.outlet.Data(c.out, false)
+	}
+	c.out = c.out[:0]
+}
+
+// failed gives up a response whose encoder panicked: memory, which it writes to, makes no errors.
+func (c *coder) failed(err error) {
+	left := c.state == coderLeft
+	c.state = coderBroken
+	if left {
+		c.giveBack()
+		return
+	}
+	c.outlet.Cut(&codec.Error{Side: codec.Internal, Kind: codec.KindPanic, Status: 500, Cause: err})
+}
