@@ -12,6 +12,7 @@ import (
 type Middleware struct {
 	Retry          *Retry
 	CircuitBreaker *CircuitBreaker
+	Compress       *Compress
 	Chain          *Chain
 	RateLimit      *RateLimit
 	InFlightLimit  *InFlightLimit
@@ -23,6 +24,7 @@ func (m *Middleware) keys(o *object) {
 	o.one, o.custom = true, &m.Custom
 	o.key("retry", optional(&m.Retry), "Sends a request that failed to another server.")
 	o.key("circuit_breaker", optional(&m.CircuitBreaker), "Keeps requests away from servers that fail.")
+	o.key("compress", optional(&m.Compress), "Compresses the content of responses.")
 	o.key("chain", optional(&m.Chain), "Other middlewares, under one name.")
 	o.key("rate_limit", optional(&m.RateLimit), "Refuses requests that come too fast.")
 	o.key("in_flight_limit", optional(&m.InFlightLimit), "Refuses requests while as many others are under way.")
@@ -105,6 +107,9 @@ func (l *loader) checkMiddlewares(c *Config) {
 		}
 		if r := m.RateLimit; r != nil {
 			r.check(l, path+".rate_limit")
+		}
+		if m.Compress != nil {
+			l.checkCompress(path+".compress", m.Compress)
 		}
 	}
 }

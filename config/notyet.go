@@ -19,7 +19,6 @@ var notYet = []string{
 	"middlewares.*.add_prefix",
 	"middlewares.*.basic_auth",
 	"middlewares.*.buffering",
-	"middlewares.*.compress",
 	"middlewares.*.error_pages",
 	"middlewares.*.forward_auth",
 	"middlewares.*.headers",

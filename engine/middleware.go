@@ -49,6 +49,7 @@ var makers = map[string]func(b *builder, name string, m *config.Middleware) (exc
 	"rate_limit":      (*builder).rateLimit,
 	"in_flight_limit": (*builder).inFlightLimit,
 	"ip_allow_list":   (*builder).ipAllowList,
+	"compress":        (*builder).compress,
 }
 
 // makeFilters makes the filters of all middlewares, also of those that no router names: their faults are told, too.
