@@ -68,7 +68,6 @@ func TestHeadsBeyondLimits(t *testing.T) {
 		{"endless fields", "GET / HTTP/1.1\r\nHost: a.test\r\n" + strings.Repeat("X: y\r\n", 1<<18), 431, closes, ""},
 		{"many connection options", field("Connection: " + strings.Repeat("a,", 1000)), 431, closes, ""},
 		{"major version", "GET / HTTP/2.0\r\nHost: a.test\r\n\r\n", 505, closes, ""},
-		{"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, closes, ""},
 		{"minor version", "GET / HTTP/1.9\r\nHost: a.test\r\n\r\n", 200, keeps,
 			"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"},
 		{"two empty lines before", "\r\n\r\nGET / HTTP/1.1\r\nHost: a.test\r\n\r\n", 200, keeps,
