@@ -271,11 +271,24 @@ func (c *h2conn) OnData() {
 		c.fail(errClosed)
 		c.conn.Close(false)
 		c.pool.closed()
+		return
 	}
+	c.offer()
 }
 
 // OnDrained is the Sink's.
-func (c *h2conn) OnDrained() { c.session.Flush() }
+func (c *h2conn) OnDrained() {
+	c.session.Flush()
+	c.offer()
+}
+
+// offer gives those who wait the room that there is: a stream may end behind its attempt, when the rest of a request has
+// left that was answered early.
+func (c *h2conn) offer() {
+	if c.state <= h2Busy && c.pool.queue.first != nil {
+		c.pool.fill(c)
+	}
+}
 
 // OnClosed is the Sink's: the connection failed.
 func (c *h2conn) OnClosed(err error) {

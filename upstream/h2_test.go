@@ -139,6 +139,38 @@ func TestH2RoomLearnt(t *testing.T) {
 	b.clean()
 }
 
+// A stream that is free again only when the rest of its request has left goes to who waits, too.
+func TestH2RoomBehindAnEarlyResponse(t *testing.T) {
+	c := h2Config()
+	c.MaxStreams = 1
+	b := newH2Bed(t, 1, c, func(o *Options) { o.MaxConnections = 1 })
+	b.h2answered("first")
+	z := b.openWith("z", streaming(codec.ByChunks, -1))
+	r := b.request("z")
+	r.stream.Hold(true)
+	b.loop.Run()
+	z.stream.Data(make([]byte, 100<<10), true)
+	b.loop.Run()
+	r.early = true
+	r.stream.Head(&codec.Head{Version: codec.HTTP2, Status: 204, Length: -1, Framing: codec.NoContent}, true)
+	b.loop.Run()
+	z.release()
+	next := b.open("next")
+	b.counts(0, 1, 1, 1, 1)
+	r.stream.Hold(false)
+	b.loop.Run()
+	if !r.ended || len(r.content) != 100<<10 {
+		t.Fatalf("the server has %d bytes", len(r.content))
+	}
+	b.request("next").answer("hi")
+	b.loop.Run()
+	if next.err != nil {
+		t.Error(next.err)
+	}
+	next.release()
+	b.clean()
+}
+
 // With a limit of connections requests wait for a stream; one connection a loop may always have.
 func TestH2ConnectionLimit(t *testing.T) {
 	b := newH2Bed(t, 1, h2Config(), func(o *Options) { o.MaxConnections = 1 })

@@ -33,6 +33,7 @@ type h2request struct {
 	ended   bool
 	heard   []string // trailers and failures
 	over    bool     // it was released
+	early   bool     // it was answered, and is released when its content has come
 }
 
 // newH2Bed is newBed with servers of HTTP/2 in clear text.
@@ -102,10 +103,14 @@ func (o *h2origin) GoAway(last uint32, code h2.ErrCode) { o.away = code.String()
 func (o *h2origin) Pong(uint64)                         {}
 func (o *h2origin) Later()                              { o.bed.loop.Defer(o.session.Deliver) }
 
-func (r *h2request) Ready(codec.Stream)      {}
-func (r *h2request) Head(*codec.Head, bool)  {}
-func (r *h2request) Drained()                {}
-func (r *h2request) Data(p []byte, end bool) { r.content, r.ended = r.content+string(p), end }
+func (r *h2request) Ready(codec.Stream)     {}
+func (r *h2request) Head(*codec.Head, bool) {}
+func (r *h2request) Drained()               {}
+func (r *h2request) Data(p []byte, end bool) {
+	if r.content, r.ended = r.content+string(p), end; end && r.early {
+		r.release()
+	}
+}
 func (r *h2request) Trailers(t []codec.Field) {
 	r.ended = true
 	for _, f := range t {
