@@ -94,14 +94,15 @@ func (o *observer) Done(x *exchange.Exchange) {
 // append writes the access log's line.
 func (o *observer) append(x *exchange.Exchange, total, upstreamTime, added time.Duration) {
 	h := &x.RequestHead
+	authority, path, query := x.Asked()
 	r := &o.record
 	*r = telemetry.Record{
 		Time:      time.Now().Add(-total),
 		Client:    x.Peer.Addr,
 		Method:    h.MethodName,
-		Host:      h.Authority,
-		Path:      h.Path,
-		Query:     h.Query,
+		Host:      authority,
+		Path:      path,
+		Query:     query,
 		RequestID: x.RequestID,
 		UserAgent: h.Get(codec.FieldUserAgent),
 		Referer:   h.Get(codec.FieldReferer),

@@ -44,6 +44,7 @@ type Exchange struct {
 	buf     []byte           // the bytes RequestHead points into
 	arena   []byte           // values made here that RequestHead points to
 	path    []byte           // the routing path
+	asked   asked            // with a Route.Chain
 
 	// Of a request that is sent again (retry.go).
 	tried []*upstream.Target // servers to avoid
@@ -108,6 +109,9 @@ func (x *Exchange) Request(end bool) {
 		return
 	}
 	x.Route = route
+	if h := &x.RequestHead; route.Chain != nil {
+		x.asked = asked{h.Authority, h.Path, h.Query}
+	}
 	if e := x.strip(); e != nil {
 		x.Reject(e)
 		return

@@ -213,13 +213,15 @@ func (x *Exchange) endFilters() {
 	x.filtering = filtering{states: x.states[:0], bodies: x.bodies[:0], tees: x.tees[:0]}
 }
 
-// SetPath makes the request lead to another path, escaped, and query, nil for none. It is brought into the one form that
-// is routed and forwarded, as a client's path is; a path that has none is an error of status 400, and nothing changes.
-// Both are copied.
+// SetPath makes the request lead to another path, escaped, and query, nil for none. The path is brought into the one form
+// that is routed and forwarded, as a client's path is, with what no path can hold escaped; one that has no such form is an
+// error of status 400, and nothing changes. Both are copied.
 func (x *Exchange) SetPath(path, query []byte) *codec.Error {
 	h := &x.RequestHead
 	before := h.Path
-	h.Path = x.join(path)
+	n := len(x.arena)
+	x.arena = codec.AppendOriginForm(x.arena, path, nil)
+	h.Path = x.arena[n:len(x.arena):len(x.arena)]
 	if e := x.normalize(); e != nil {
 		h.Path = before
 		return e

@@ -69,9 +69,9 @@ func (x *Exchange) normalize() *codec.Error {
 	return nil
 }
 
-// taken is the result of a function that returns its input as it is or appends to the arena.
+// taken is the result of a function that returns its input as it is or appends to the arena, which may begin with the input.
 func (x *Exchange) taken(out, in []byte) []byte {
-	if unsafe.SliceData(out) == unsafe.SliceData(in) {
+	if unsafe.SliceData(out) == unsafe.SliceData(in) && len(out) == len(in) {
 		return in
 	}
 	n := len(x.arena)

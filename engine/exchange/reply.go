@@ -93,7 +93,7 @@ var (
 // reasons holds the reason phrases of the statuses we reply with ourselves.
 var reasons = func() map[int][]byte {
 	m := map[int][]byte{}
-	for status := 400; status < 600; status++ {
+	for status := 200; status < 600; status++ {
 		if text := http.StatusText(status); text != "" {
 			m[status] = []byte(text)
 		}

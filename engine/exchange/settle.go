@@ -108,7 +108,7 @@ func (x *Exchange) recycle() {
 	x.replay, x.tries, x.waits = ReplayUnused, 0, 0
 	clear(x.tried)
 	x.tried = x.tried[:0]
-	x.arena, x.path = x.arena[:0], nil
+	x.arena, x.path, x.asked = x.arena[:0], nil, asked{}
 	if cap(x.buf) > keepBytes {
 		x.buf = nil
 	}
