@@ -92,7 +92,7 @@ func (c *Compress) Response(x *exchange.Exchange, h *codec.Head, end bool) excha
 	if !x.HasContent(h, end) && !(head && h.Status != 204) || !c.compressible(h) {
 		return exchange.Next
 	}
-	vary(x, h)
+	vary(x, h, varyByCoding)
 	if coding == CodingIdentity {
 		return exchange.Next
 	}
@@ -169,38 +169,6 @@ func isOfBytes(name []byte) bool {
 	return false
 }
 
-// hasElement reports whether a list has this element, in any case of its letters.
-func hasElement(list []byte, element string) bool {
-	for list != nil {
-		var e []byte
-		if e, list = codec.NextElement(list); codec.EqualFold(e, element) {
-			return true
-		}
-	}
-	return false
-}
-
-// vary tells caches that the response depends on Accept-Encoding, also one that was not compressed: with another request
-// it would have been (RFC 9110 section 12.5.5).
-func vary(x *exchange.Exchange, h *codec.Head) {
-	var last *codec.Field
-	for i := range h.Fields {
-		f := &h.Fields[i]
-		if f.ID != codec.FieldVary {
-			continue
-		}
-		if hasElement(f.Value, "Accept-Encoding") || hasElement(f.Value, "*") {
-			return
-		}
-		last = f
-	}
-	if last != nil && len(last.Value) > 0 {
-		last.Value = x.Keep(last.Value, listSep, varyByCoding)
-		return
-	}
-	h.Set(codec.FieldVary, varyByCoding)
-}
-
 // weaken makes strong entity tags weak: other bytes have them without the coding (RFC 9110 section 8.8.1).
 func weaken(x *exchange.Exchange, h *codec.Head) {
 	for i := range h.Fields {
@@ -225,7 +193,7 @@ func notModified(x *exchange.Exchange, h *codec.Head, coding Coding) {
 			var e []byte
 			if e, list = codec.NextElement(list); len(e) > 2 && string(e[:2]) == "W/" && string(e[2:]) == string(tag) {
 				weaken(x, h)
-				vary(x, h)
+				vary(x, h, varyByCoding)
 				return
 			}
 		}

@@ -57,7 +57,7 @@ func newBed(t testing.TB, filters ...exchange.Filter) *bed {
 		b.servers = append(b.servers, &bedServer{bed: b, conn: c})
 		return b.servers[len(b.servers)-1]
 	})
-	rule, err := routing.Parse("PathPrefix(`/`)")
+	rule, err := routing.Parse("Host(`*`)")
 	if err != nil {
 		t.Fatal(err)
 	}
