@@ -109,7 +109,7 @@ func (p *plainer) plain(n *yaml.Node) *yaml.Node {
 		return c
 	}
 	if n.Kind == yaml.ScalarNode {
-		s, err := substitute(n.Value, p.env)
+		s, err := substitute(n.Value, p.env, nil)
 		if err != nil {
 			p.failAt(Position{p.file, line, column}, p.at, "%v", err)
 		}

@@ -96,14 +96,15 @@ func (k kind) String() string {
 // shape describes a value: all that messages, the schema and the reference say of it.
 type shape struct {
 	kind     kind
-	expected string        // what a message says was expected
-	initial  any           // the default as the file would have it; nil when there is none
-	object   *object       // kindMapping
-	optional bool          // kindMapping: to leave it out is not the same as to give it without keys
-	element  value         // kindByName, kindFields and kindList
-	words    []string      // kindSwitches and kindVersion, and kindText when these are the only values
-	pattern  string        // kindText and kindStatus: a regular expression, empty for any
-	atLeast  int           // kindByName and kindList: fewest elements
-	min, max any           // kindInteger, kindStatus, kindVersion and kindNumber
-	unit     time.Duration // what an integer that stands for a time counts
+	expected string            // what a message says was expected
+	initial  any               // the default as the file would have it; nil when there is none
+	object   *object           // kindMapping
+	optional bool              // kindMapping: to leave it out is not the same as to give it without keys
+	element  value             // kindByName, kindFields and kindList
+	words    []string          // kindSwitches and kindVersion, and kindText when these are the only values
+	pattern  string            // kindText and kindStatus: a regular expression, empty for any
+	atLeast  int               // kindByName and kindList: fewest elements
+	min, max any               // kindInteger, kindStatus, kindVersion and kindNumber
+	keeps    func(string) bool // kindText: whether ${name} stays as it is in the text; nil: there is no such name
+	unit     time.Duration     // what an integer that stands for a time counts
 }

@@ -7,36 +7,61 @@ import (
 )
 
 // substitute puts the environment into s: ${env:NAME} is the variable's value, ${env:NAME:-text} the text when it is
-// unset or empty. What is put in is not looked at again. Any other "${" is an error.
-func substitute(s string, env func(string) (string, bool)) (string, error) {
+// unset or empty. What is put in is not looked at again. Any other "${" is an error, but for ${name} where keeps, if there
+// is one, takes the name: those stay, and nothing that looks like one may come from the environment.
+func substitute(s string, env func(string) (string, bool), keeps func(name string) bool) (string, error) {
 	before, rest, found := strings.Cut(s, "${")
 	if !found {
 		return s, nil
 	}
 	var b strings.Builder
-	for found {
+	for ; found; before, rest, found = strings.Cut(rest, "${") {
 		b.WriteString(before)
 		body, after, closed := strings.Cut(rest, "}")
+		if closed && keeps != nil && keeps(body) {
+			b.WriteString("${" + body + "}")
+			rest = after
+			continue
+		}
 		name, isEnv := strings.CutPrefix(body, "env:")
 		if !closed || !isEnv {
 			return "", fmt.Errorf("%q is no substitution, expected ${env:NAME} or ${env:NAME:-default}", "${"+clip(rest))
 		}
-		name, fallback, hasFallback := strings.Cut(name, ":-")
-		if !isVariable(name) {
-			return "", fmt.Errorf("%q is no name of an environment variable", clip(name))
-		}
-		v, set := env(name)
+		v, err := lookup(name, env)
 		switch {
-		case hasFallback && v == "":
-			v = fallback
-		case !set:
-			return "", errors.New("the environment variable " + name + " is not set and has no default")
+		case err != nil:
+			return "", err
+		case keeps != nil && strings.Contains(v, "$"):
+			return "", fmt.Errorf("%s has a %q in it, which would mean something here", "${env:"+name+"}", "$")
 		}
 		b.WriteString(v)
-		before, rest, found = strings.Cut(after, "${")
+		rest = after
 	}
 	b.WriteString(before)
 	return b.String(), nil
+}
+
+// lookup is the environment's text for NAME or NAME:-default.
+func lookup(name string, env func(string) (string, bool)) (string, error) {
+	name, fallback, hasFallback := strings.Cut(name, ":-")
+	if !isVariable(name) {
+		return "", fmt.Errorf("%q is no name of an environment variable", clip(name))
+	}
+	switch v, set := env(name); {
+	case hasFallback && v == "":
+		return fallback, nil
+	case !set:
+		return "", errors.New("the environment variable " + name + " is not set and has no default")
+	default:
+		return v, nil
+	}
+}
+
+// keepsWords keeps all names of letters, digits and "_": whoever uses the text knows which there are.
+func keepsWords(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
 }
 
 // clip is s up to its first "}" with it, and no longer than a message shows.

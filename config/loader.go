@@ -190,7 +190,7 @@ func (l *loader) scalarText(at site, n *yaml.Node, form *shape) (string, bool) {
 		l.fail(at, "expected %s, got %s", form.expected, got(n))
 		return "", false
 	}
-	s, err := substitute(n.Value, l.env)
+	s, err := substitute(n.Value, l.env, form.keeps)
 	switch {
 	case err != nil:
 		l.fail(at, "%v", err)

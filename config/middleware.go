@@ -17,6 +17,12 @@ type Middleware struct {
 	RateLimit      *RateLimit
 	InFlightLimit  *InFlightLimit
 	IPAllowList    *IPAllowList
+	Headers        *Headers
+	StripPrefix    *StripPrefix
+	AddPrefix      *AddPrefix
+	ReplacePath    *ReplacePath
+	RedirectScheme *RedirectScheme
+	RedirectRegex  *RedirectRegex
 	Custom         *Custom // of a kind that the program brings
 }
 
@@ -29,6 +35,12 @@ func (m *Middleware) keys(o *object) {
 	o.key("rate_limit", optional(&m.RateLimit), "Refuses requests that come too fast.")
 	o.key("in_flight_limit", optional(&m.InFlightLimit), "Refuses requests while as many others are under way.")
 	o.key("ip_allow_list", optional(&m.IPAllowList), "Refuses the requests of clients that are not on the list.")
+	o.key("headers", optional(&m.Headers), "Sets and removes fields of requests and responses.")
+	o.key("strip_prefix", optional(&m.StripPrefix), "Takes a prefix off the path; servers find it in `X-Forwarded-Prefix`.")
+	o.key("add_prefix", optional(&m.AddPrefix), "Puts a prefix before the path.")
+	o.key("replace_path", optional(&m.ReplacePath), "Puts another path in the place of the path, or of a part of it.")
+	o.key("redirect_scheme", optional(&m.RedirectScheme), "Sends requests of another scheme to the same URL of this one.")
+	o.key("redirect_regex", optional(&m.RedirectRegex), "Sends requests to the URL that a regular expression makes of theirs.")
 }
 
 // Kind is the key of the field that is not nil, or the kind of Custom; empty when the file gave none.
@@ -110,6 +122,12 @@ func (l *loader) checkMiddlewares(c *Config) {
 		}
 		if m.Compress != nil {
 			l.checkCompress(path+".compress", m.Compress)
+		}
+		if h := m.Headers; h != nil {
+			h.check(l, path+".headers")
+		}
+		if r := m.ReplacePath; r != nil {
+			r.check(l, path+".replace_path")
 		}
 	}
 }

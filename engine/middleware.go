@@ -50,6 +50,12 @@ var makers = map[string]func(b *builder, name string, m *config.Middleware) (exc
 	"in_flight_limit": (*builder).inFlightLimit,
 	"ip_allow_list":   (*builder).ipAllowList,
 	"compress":        (*builder).compress,
+	"headers":         (*builder).headers,
+	"strip_prefix":    (*builder).stripPrefix,
+	"add_prefix":      (*builder).addPrefix,
+	"replace_path":    (*builder).replacePath,
+	"redirect_scheme": (*builder).redirectScheme,
+	"redirect_regex":  (*builder).redirectRegex,
 }
 
 // makeFilters makes the filters of all middlewares, also of those that no router names: their faults are told, too.
