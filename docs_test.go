@@ -2,6 +2,7 @@ package traffic_management_test
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -53,5 +54,27 @@ func TestMiddlewaresDocument(t *testing.T) {
 	}
 	if !slices.IsSorted(names) {
 		t.Errorf("not in order: %v", names)
+	}
+}
+
+// TestWritingAMiddleware holds that the code of docs/writing-a-middleware.md is that of the example, which is compiled and
+// run.
+func TestWritingAMiddleware(t *testing.T) {
+	text, err := os.ReadFile("docs/writing-a-middleware.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("engine/example_middleware_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quotes := regexp.MustCompile("(?s)```(?:go|yaml)\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(quotes) != 3 {
+		t.Fatalf("%d quotes of the example", len(quotes))
+	}
+	for _, q := range quotes {
+		if !strings.Contains(string(example), q[1]) {
+			t.Errorf("not in the example:\n%s", q[1])
+		}
 	}
 }

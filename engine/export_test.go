@@ -13,3 +13,12 @@ func (e *Engine) Burden(loop int, n int64) { e.workers[loop].clients.Add(n) }
 
 // Clients is how many client connections a loop believes it has.
 func (e *Engine) Clients(loop int) int64 { return e.workers[loop].clients.Load() }
+
+// Makes reports whether something comes of a kind of middleware.
+func Makes(kind string) bool {
+	switch kind {
+	case "retry", "circuit_breaker", "chain":
+		return true
+	}
+	return makers[kind] != nil
+}
