@@ -2,6 +2,7 @@ package mw
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 
 	"traffic_management/codec"
@@ -199,7 +200,17 @@ func (c *coder) compress() {
 		reactor.Go(c.loop, c.work, c.done)
 		return
 	}
-	c.ran(struct{}{}, c.encode())
+	c.ran(struct{}{}, c.encodeHere())
+}
+
+// encodeHere is encode on the loop, where a panic is contained as in a job.
+func (c *coder) encodeHere() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %v", reactor.ErrPanic, v)
+		}
+	}()
+	return c.encode()
 }
 
 // run is the job.
