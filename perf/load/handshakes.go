@@ -21,10 +21,11 @@ const (
 // errResumption is a handshake of the other kind than asked for.
 var errResumption = errors.New("not the handshake that was asked for")
 
-// churn opens connections all the time, each for a handshake, one request and the end.
+// churn opens connections all the time, each for a handshake, one request and the end, or for an attack.
 type churn struct {
 	plan // conns is how many there are at the same time
 	resumption
+	attack []byte // what each connection sends instead; nil: none
 
 	mu        sync.Mutex
 	measuring bool
@@ -108,6 +109,10 @@ func (c *churn) work() error {
 		due, ok := c.next()
 		if !ok {
 			return nil
+		}
+		if c.attack != nil {
+			c.tally(time.Since(due), c.assail(buf))
+			continue
 		}
 		err := c.connect(config, buf, c.resumption == resumed && !first)
 		if errors.Is(err, errTerms) || errors.Is(err, errResumption) {

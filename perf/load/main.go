@@ -5,6 +5,7 @@
 //	load -url http://127.0.0.1:8081/128 -conns 10000 -hold               one request each, then idle until stdin ends
 //	load -url https://127.0.0.1:8443/128 -conns 16 -streams 10           HTTP/2 over TLS, ten requests at a time on each
 //	load -url https://127.0.0.1:8443/128 -conns 16 -handshakes full      a connection for each request; also: resumed
+//	load -url http://127.0.0.1:8081/ -conns 4 -rate 10 -attack ping      a connection for each attack over HTTP/2
 //
 // In the open loop latency is measured from when a request was due, not from when it could be sent, so there is no
 // coordinated omission. It prints "begin" and "end" around the measured window and then one line of JSON. TLS is 1.3 with
@@ -36,6 +37,7 @@ func main() {
 	flag.BoolVar(&f.hold, "hold", false, "hold idle connections")
 	flag.IntVar(&f.streams, "streams", 0, "HTTP/2 with so many requests at a time on each connection")
 	flag.StringVar((*string)(&f.handshakes), "handshakes", "", "a new connection for each request, its handshake `full` or resumed")
+	flag.StringVar((*string)(&f.attack), "attack", "", "over HTTP/2 in clear text, the server closes each connection: reset, made-reset, continuation, bomb or `ping`")
 	flag.Parse()
 	if err := f.run(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
@@ -53,6 +55,7 @@ type flags struct {
 	hold          bool
 	streams       int
 	handshakes    resumption
+	attack        attack
 }
 
 // report is the line of JSON: times in microseconds.
@@ -81,8 +84,8 @@ func (f *flags) run(in io.Reader, out io.Writer) error {
 	// The loop makes no garbage worth a collection, which would only disturb what is measured.
 	debug.SetGCPercent(400)
 	var r report
-	if f.handshakes != "" {
-		c := &churn{plan: *p, resumption: f.handshakes}
+	if f.handshakes != "" || f.attack != "" {
+		c := &churn{plan: *p, resumption: f.handshakes, attack: f.attack.bytes(p.server.String())}
 		seconds, err := c.run(out)
 		if err != nil {
 			return err
@@ -146,6 +149,10 @@ func (f *flags) check(scheme string) error {
 		return fmt.Errorf("-conns %d: at least one is needed", f.conns)
 	case f.streams < 0:
 		return fmt.Errorf("-streams %d: at least none", f.streams)
+	case f.attack != "" && attacks[f.attack].blow == nil:
+		return fmt.Errorf("-attack %q: there is none of that name", f.attack)
+	case f.attack != "" && (scheme != "http" || f.hold || f.handshakes != "" || f.streams > 0):
+		return errors.New("-attack is for clear text, and for nothing else besides")
 	case f.streams > 0 && (f.hold || f.handshakes != ""):
 		return errors.New("-hold and -handshakes are for HTTP/1.1")
 	case f.handshakes == "":

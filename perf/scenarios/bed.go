@@ -66,6 +66,7 @@ func All() []Scenario {
 		{Name: "handshakes-full", Title: "TLS 1.3 handshakes without a ticket", run: handshakes("full", 0.9)},
 		{Name: "handshakes-resumed", Title: "TLS 1.3 handshakes with a ticket", run: handshakes("resumed", 1)},
 		{Name: "latency-handshakes", Title: "latency in clear text beside handshakes", run: besideHandshakes},
+		{Name: "latency-attacks", Title: "latency in clear text beside attacks over HTTP/2", run: besideAttacks},
 		{Name: "memory-tls", Title: "memory for each idle client over TLS", run: memoryTLS},
 		{Name: "h1-pipeline-128", Title: "128 bytes, requests of many clients on few connections of HTTP/1.1 to the backend", run: pipelined},
 		{Name: "h2c-upstream-128", Title: "128 bytes, HTTP/2 to the backend", run: h2cUpstream},
@@ -121,6 +122,7 @@ type demand struct {
 	tls        bool
 	streams    int    // of HTTP/2 on each connection; 0 is HTTP/1.1
 	handshakes string // "full" or "resumed": a connection for each request; empty: they are kept
+	attack     string // over HTTP/2 in clear text, a connection each; empty: none
 	yields     bool   // to everything else on its core
 }
 
@@ -132,7 +134,7 @@ func (d *demand) args() []string {
 	}
 	return []string{"-url", scheme + "://" + d.address + d.paths, "-conns", strconv.Itoa(d.conns),
 		"-seconds", fmt.Sprint(d.window.Seconds()), "-rate", fmt.Sprint(d.rate), "-requests", fmt.Sprint(d.requests),
-		"-streams", strconv.Itoa(d.streams), "-handshakes", d.handshakes}
+		"-streams", strconv.Itoa(d.streams), "-handshakes", d.handshakes, "-attack", d.attack}
 }
 
 // answer is what the load generator reports of its measured window; times in microseconds.

@@ -87,9 +87,9 @@ func TestBesideBars(t *testing.T) {
 
 // TestArgs holds that a demand reaches the load generator.
 func TestArgs(t *testing.T) {
-	d := demand{address: "127.0.0.1:1", paths: "/1", conns: 2, tls: true, streams: 3, handshakes: "full"}
+	d := demand{address: "127.0.0.1:1", paths: "/1", conns: 2, tls: true, streams: 3, handshakes: "full", attack: "ping"}
 	if got := strings.Join(d.args(), " "); !strings.Contains(got, "-url https://127.0.0.1:1/1 -conns 2 ") ||
-		!strings.HasSuffix(got, " -streams 3 -handshakes full") {
+		!strings.HasSuffix(got, " -streams 3 -handshakes full -attack ping") {
 		t.Errorf("arguments %q", got)
 	}
 }

@@ -95,7 +95,9 @@ func besideHandshakes(ctx context.Context, b *Bed, x *report.Result) error {
 			if err != nil {
 				return err
 			}
-			busy, n, err := b.beside(ctx, running[s.label], d)
+			h := b.smallDemand()
+			h.address, h.tls, h.conns, h.handshakes, h.rate = running[s.label].Secure, true, 16, "full", handshakeRate
+			busy, n, err := b.beside(ctx, running[s.label], d, h)
 			if err != nil {
 				return err
 			}
@@ -109,18 +111,16 @@ func besideHandshakes(ctx context.Context, b *Bed, x *report.Result) error {
 	return nil
 }
 
-// beside measures d while handshakes run, and returns how many of them there were in a second.
-func (b *Bed) beside(ctx context.Context, p *peers.Peer, d demand) (sample, float64, error) {
-	h := b.smallDemand()
-	h.address, h.tls, h.conns, h.handshakes, h.rate, h.yields = p.Secure, true, 16, "full", handshakeRate, true
-	h.window = d.window + warmUp
+// beside measures d while other, which yields to it, runs. It returns how many connections of other were done in a second.
+func (b *Bed) beside(ctx context.Context, p *peers.Peer, d, other demand) (sample, float64, error) {
+	other.yields, other.window = true, d.window+warmUp
 	type outcome struct {
 		answer
 		err error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		a, err := b.load(ctx, h, func() error { return nil })
+		a, err := b.load(ctx, other, func() error { return nil })
 		done <- outcome{a, err}
 	}()
 	m, err := b.measure(ctx, p, d)
