@@ -248,3 +248,19 @@ func TestHeldTrailersAreCharged(t *testing.T) {
 		t.Errorf("%d bytes of heads, %d streams", b.session.heads, b.session.Streams())
 	}
 }
+
+// TestBurst: a call of Receive begins as many requests as it may, and the next one goes on.
+func TestBurst(t *testing.T) {
+	c := testConfig
+	c.MaxBurst = 16
+	b := newBed(t, server, c)
+	for i := range 40 {
+		b.get(uint32(2*i+1), true)
+	}
+	for _, want := range []int{16, 32, 40} {
+		b.did()
+		if got := b.session.Requests(); got != want || b.session.More() != (want < 40) || b.session.Expecting() {
+			t.Errorf("%d requests have begun, want %d; more: %v, expecting: %v", got, want, b.session.More(), b.session.Expecting())
+		}
+	}
+}

@@ -67,6 +67,7 @@ func (s *Session) headers(f *frame, p []byte) *Error {
 				return errStreamID
 			}
 			s.last = f.stream
+			s.burst++
 			s.block.origin = originNew
 		case closureOld:
 			return errStreamID // RFC 9113 section 5.1.1

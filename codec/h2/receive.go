@@ -10,7 +10,7 @@ import (
 // are; the rest must be presented again, with what follows. The error is an *Error: GOAWAY has been written, every
 // receiver has heard Failed, and the connection is to be closed gently.
 func (s *Session) Receive(b []byte, now time.Duration) (n int, err error) {
-	s.now = now
+	s.now, s.burst = now, 0
 	n, bad := s.frames(b)
 	if bad == nil && s.unread > maxUnread {
 		bad = errUnread
@@ -24,8 +24,12 @@ func (s *Session) Receive(b []byte, now time.Duration) (n int, err error) {
 		}
 		return len(b), s.err
 	}
-	s.begun = inputBetween
-	if n < len(b) {
+	switch {
+	case n == len(b):
+		s.begun = inputBetween
+	case s.sated():
+		s.begun = inputMore
+	default:
 		s.begun = inputInside
 	}
 	s.pump()
@@ -35,6 +39,9 @@ func (s *Session) Receive(b []byte, now time.Duration) (n int, err error) {
 	}
 	return n, nil
 }
+
+// sated reports whether the present call of Receive has begun as many requests as it may.
+func (s *Session) sated() bool { return s.config.MaxBurst > 0 && s.burst >= s.config.MaxBurst }
 
 // frames takes one frame after the other.
 func (s *Session) frames(b []byte) (n int, bad *Error) {
@@ -51,7 +58,7 @@ func (s *Session) frames(b []byte) (n int, bad *Error) {
 			}
 			continue
 		}
-		if len(b)-n < headerSize {
+		if len(b)-n < headerSize || s.sated() {
 			break
 		}
 		f := parseFrame(b[n:])

@@ -17,6 +17,9 @@ type Config struct {
 	// MaxHeadBytes and MaxFields bound a decoded field section. The first counts name, value and 32 of each field
 	// (RFC 9113 section 6.5.2), the second fields without ":", every piece of a cookie on its own.
 	MaxHeadBytes, MaxFields int
+	// MaxBurst is how many requests one call of Receive of a server's session begins: then More reports true, so that other
+	// connections have their turn. 0: as many as there are.
+	MaxBurst int
 	// ExtendedConnect announces to clients that WebSockets may be opened on streams (RFC 8441).
 	ExtendedConnect bool
 	// MaxQueued is how many bytes of content may wait to be sent over all streams: above it Stream.Queued reports more than
@@ -134,6 +137,7 @@ type Session struct {
 	final    uint32   // in phaseFinished: the last that the peer was told of
 	opened   int      // streams ever
 	live     int      // streams that count against the limits
+	burst    int      // requests that the present call of Receive has begun
 	heads    int      // bytes charged for the heads of open streams
 	unread   int      // control frames sent while the peer did not read
 	late     int      // frames that may still come on streams that their owners have reset
@@ -168,12 +172,13 @@ const (
 	settingsAcked
 )
 
-// inputState is whether a frame has begun.
+// inputState is what Receive has left.
 type inputState uint8
 
 const (
 	inputBetween inputState = iota // between frames
 	inputInside                    // a part of a frame is at hand
+	inputMore                      // whole frames are at hand
 )
 
 // tableState is whether the peer knows that we use no dynamic table.
@@ -256,6 +261,10 @@ func (s *Session) Limit() int { return int(min(int64(s.config.MaxStreams), s.set
 func (s *Session) Expecting() bool {
 	return s.phase <= phaseSettings || s.block.stream != 0 || s.begun == inputInside
 }
+
+// More reports whether Receive has stopped before the end of what it was given because of Config.MaxBurst: it is to be
+// called again when others had their turn.
+func (s *Session) More() bool { return s.begun == inputMore }
 
 // ExtendedConnect reports whether the server lets WebSockets be opened on streams (RFC 8441).
 func (s *Session) ExtendedConnect() bool { return s.settings.extendedConnect }

@@ -76,7 +76,10 @@ func (c *H2) OnData() {
 			return
 		}
 	}
-	if c.conn.EOF() {
+	switch {
+	case c.session.More():
+		c.conn.Wake()
+	case c.conn.EOF():
 		c.end(errGone)
 		return
 	}

@@ -25,7 +25,7 @@ func newH2Stall(t *testing.T) *stall {
 }
 
 func h2Config(s *frontend.Settings) *h2.Config {
-	return &h2.Config{MaxStreams: 100, StreamWindow: 65535, ConnWindow: 1 << 20, MaxHeadBytes: 4096, MaxFields: 30,
+	return &h2.Config{MaxStreams: 100, StreamWindow: 65535, ConnWindow: 1 << 20, MaxHeadBytes: 4096, MaxFields: 30, MaxBurst: 16,
 		ExtendedConnect: true, WriteStall: s.WriteTimeout}
 }
 
