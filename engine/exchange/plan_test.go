@@ -62,6 +62,7 @@ type plan struct {
 	pause        time.Duration // before the response
 
 	// What became of it.
+	read     bool // a filter had the content read whole
 	arrivals []*arrival
 	outcome  outcome
 	answer   int // status the client got
@@ -241,7 +242,7 @@ func (p *plan) early(a *arrival) bool {
 
 // repeatable reports whether the request may be sent again although a server had it, with so much of its content.
 func (p *plan) repeatable(policy *exchange.RetryPolicy, content int) bool {
-	return policy != nil && (p.idempotent() || policy.NonIdempotent) && content <= policy.MaxBody
+	return policy != nil && (p.idempotent() || policy.NonIdempotent) && (content <= policy.MaxBody || p.read)
 }
 
 // idempotent reports whether the request may be sent again when the server may have begun to act on it.

@@ -35,6 +35,7 @@ type world struct {
 	entry   *frontend.EntryPoint
 	service *upstream.Service
 	retry   *exchange.RetryPolicy // nil in some worlds
+	whims   []*whim               // none in some worlds
 	targets []*upstream.Target
 	clients []*client
 	newer   []*h2client
@@ -118,7 +119,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 	w.entry = &frontend.EntryPoint{
 		Local: exchange.NewLocal(w.loop, w.pools, w, seed), Conns: frontend.NewConnections(), Meter: entryMeter{w},
 		Env: &exchange.Env{Table: routing.NewTable([]routing.Entry[*exchange.Route]{
-			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: w.service, Retry: w.retry}}})},
+			{Name: "r", Rule: rule, Value: &exchange.Route{Name: "r", Service: w.service, Retry: w.retry, Chain: w.newWhims(rnd)}}})},
 		Settings: &frontend.Settings{HeaderTimeout: headTimeout, BodyIdle: bodyIdle, BodyGrace: 5 * time.Second,
 			BodyMinRate: 10, IdleTimeout: clientIdle, WriteTimeout: writeTimeout, Limits: h1.Limits{HeadBytes: 4096, Fields: 30},
 			MaxRequests: []int{0, 0, 2, 3}[rnd.IntN(4)],
@@ -166,7 +167,7 @@ func (w *world) again(p *plan) {
 	last, policy := p.arrivals[len(p.arrivals)-1], w.retry
 	// In a pipeline it may be sent again whatever the policy, and the server come upon the first one later.
 	piped := p.method == "GET" && w.service.Options().Multiplex == upstream.MultiplexPipeline
-	if !piped && (policy == nil && (len(p.arrivals) > 1 || w.calm || !p.idempotent() || last.content > 0 || !last.reused) ||
+	if !piped && (policy == nil && (len(p.arrivals) > 1 || w.calm || !p.idempotent() || last.content > 0 && !p.read || !last.reused) ||
 		policy != nil && (len(p.arrivals) > policy.Attempts || !p.repeatable(policy, last.content) || w.calm && p.mood != moodBusy)) {
 		w.fault("sent again, before on a used connection: %v, %d bytes of content: %v", last.reused, last.content, p)
 	}
@@ -337,6 +338,7 @@ func (w *world) clean() {
 			w.fault("a timer is armed, due in %v", t.Deadline().Sub(w.loop.Now()))
 		}
 	}
+	w.judgeWhims()
 	free := w.entry.Local.Free()
 	for x := range w.seen {
 		if n := len(slices.DeleteFunc(slices.Clone(free), func(y *exchange.Exchange) bool { return y != x })); n != 1 {
@@ -349,7 +351,7 @@ func (w *world) clean() {
 // a server gets what the client sent, and gets it twice only when that is allowed; everything ends in time, and nothing
 // is left at the end. In calm worlds, those of even seeds, every request is answered.
 func TestWorlds(t *testing.T) {
-	outcomes, repeats, newer := map[string]int{}, 0, 0
+	outcomes, repeats, newer, whims := map[string]int{}, 0, 0, 0
 	seeds := make([]uint64, 0, *worlds)
 	for seed := range uint64(*worlds) {
 		seeds = append(seeds, seed)
@@ -366,6 +368,9 @@ func TestWorlds(t *testing.T) {
 			t.Errorf("seed %d, fault %d of %d: %s", seed, i+1, len(w.faults), f)
 		}
 		repeats += w.repeats
+		for _, f := range w.whims {
+			whims += f.whims
+		}
 		for _, c := range w.newer {
 			for _, r := range c.requests {
 				if r.p.outcome == outcomeRight {
@@ -377,8 +382,8 @@ func TestWorlds(t *testing.T) {
 			outcomes[fmt.Sprintf("calm %v: %v", w.calm, p.outcome)]++
 		}
 	}
-	t.Log(outcomes, repeats, "sent again;", newer, "right over HTTP/2")
-	if *only < 0 && *worlds >= 64 && (repeats < 50 || newer < 100 || outcomes["calm true: right"] == 0) {
+	t.Log(outcomes, repeats, "sent again;", newer, "right over HTTP/2;", whims, "whims of filters")
+	if *only < 0 && *worlds >= 64 && (repeats < 50 || newer < 100 || whims < 500 || outcomes["calm true: right"] == 0) {
 		t.Error("the worlds do not try what they are for")
 	}
 }

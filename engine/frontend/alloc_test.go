@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"traffic_management/codec"
 	"traffic_management/codec/h1"
 	"traffic_management/engine/exchange"
 	"traffic_management/engine/frontend"
@@ -45,7 +46,26 @@ func withAll(r *exchange.Route) {
 	o.Sticky = &upstream.Sticky{Name: "srv", Attributes: "; Path=/", Key: []byte("key")}
 	o.Outlier = &upstream.OutlierPolicy{ConsecutiveErrors: 5, BaseEjection: time.Minute, MaxEjectedPercent: 50}
 	r.Service.SetOptions(&o)
+	r.Chain = exchange.NewChain(constant{}, constant{})
 }
+
+// constant is a filter that adds a field to request and response and follows the exchange to its end.
+type constant struct{}
+
+var constantField = codec.Field{Name: []byte("X-Constant"), Value: []byte("value")}
+
+func (constant) Request(x *exchange.Exchange) exchange.Verdict {
+	x.SetState(&constantField)
+	x.RequestHead.Fields = append(x.RequestHead.Fields, constantField)
+	return exchange.Next
+}
+
+func (constant) Response(x *exchange.Exchange, h *codec.Head, _ bool) exchange.Verdict {
+	h.Fields = append(h.Fields, *x.State().(*codec.Field))
+	return exchange.Next
+}
+
+func (constant) Done(*exchange.Exchange) {}
 
 // newEntry makes an entry point of a loop that leads to the one server at addr.
 func newEntry(t testing.TB, loop reactor.Loop, addr reactor.Addr, configure ...func(*exchange.Route)) *frontend.EntryPoint {
