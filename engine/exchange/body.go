@@ -19,25 +19,39 @@ type Body interface {
 
 // Outlet is where a Body passes content on.
 type Outlet struct {
-	x    *Exchange
-	from int // the index behind the body
+	x     *Exchange
+	from  int    // the index behind the body
+	round uint32 // of the bodies: that they have not been dropped
 }
 
 // Insert puts b in the way of the response's content, nearer to the client than those before. Inside
 // ResponseFilter.Response only.
 func (x *Exchange) Insert(b Body) Outlet {
 	x.bodies = append(x.bodies, b)
-	return Outlet{x, len(x.bodies)}
+	return Outlet{x, len(x.bodies), x.round}
 }
 
-// Data passes content on, lent for the call.
-func (o Outlet) Data(p []byte, end bool) { o.x.passData(o.from, p, end) }
+// Data passes content on, lent for the call; nothing does after Drop.
+func (o Outlet) Data(p []byte, end bool) {
+	if o.round == o.x.round {
+		o.x.passData(o.from, p, end)
+	}
+}
 
 // Trailers passes a trailer section on, which ends the content.
-func (o Outlet) Trailers(t []codec.Field) { o.x.passTrailers(o.from, t) }
+func (o Outlet) Trailers(t []codec.Field) {
+	if o.round == o.x.round {
+		o.x.passTrailers(o.from, t)
+	}
+}
 
 // Queued is how many bytes wait further on: a body that can wait does so while they are more than codec.HighMark.
-func (o Outlet) Queued() int { return o.x.queuedFrom(o.from) }
+func (o Outlet) Queued() int {
+	if o.round != o.x.round {
+		return 0
+	}
+	return o.x.queuedFrom(o.from)
+}
 
 // Drained says that the body keeps less than before: the server may be let go.
 func (o Outlet) Drained() { o.x.bodyDrained() }
@@ -126,7 +140,9 @@ func (x *Exchange) takeBack() {
 	x.response = ResponseUnsent
 }
 
+// dropBodies ends the bodies, and what they might pass on yet.
 func (x *Exchange) dropBodies() {
+	x.round++
 	for _, b := range x.bodies {
 		b.Drop()
 	}

@@ -77,6 +77,9 @@ func NewLocal(loop reactor.Loop, pools *upstream.Pools, o Observer, seed uint64)
 	return &Local{Loop: loop, Pools: pools, observer: o, rnd: rand.NewPCG(^seed, uint64(loop.Index()))}
 }
 
+// Random is 64 random bits, for decisions that need not be kept secret.
+func (l *Local) Random() uint64 { return l.rnd.Uint64() }
+
 // Begin makes an exchange for the next request of c. The frontend parses the head into x.RequestHead, then calls Own
 // and Request, or Reject.
 func (l *Local) Begin(env *Env, c Client, peer *Peer) *Exchange {

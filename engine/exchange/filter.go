@@ -70,6 +70,7 @@ type filtering struct {
 	tees     []Tee
 	buffer   int64       // one more than the content that Buffer may keep, in bytes; 0: it keeps none
 	bodies   []Body      // the first is nearest to the server
+	round    uint32      // how often bodies were dropped, over all exchanges
 	from     int         // body that the response's content is given to first: 1 behind a discard
 	relayed  *Subrequest // that the content comes from; nil: from the server, or it is the proxy's own
 	withheld *withheld   // the response's head, while a filter waits
@@ -210,7 +211,7 @@ func (x *Exchange) endFilters() {
 	}
 	clear(x.states)
 	clear(x.tees)
-	x.filtering = filtering{states: x.states[:0], bodies: x.bodies[:0], tees: x.tees[:0]}
+	x.filtering = filtering{states: x.states[:0], bodies: x.bodies[:0], round: x.round, tees: x.tees[:0]}
 }
 
 // SetPath makes the request lead to another path, escaped, and query, nil for none. The path is brought into the one form

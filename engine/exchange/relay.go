@@ -3,13 +3,17 @@ package exchange
 import "traffic_management/codec"
 
 // Relay answers the request for a filter with the response to s, whose head h is lent for the call. Its content follows
-// as it comes, as fast as the client takes it, and the hearer of s is told nothing any more. Inside Answer.Head, before
-// Resume with Answered.
+// as it comes, as fast as the client takes it, but not after HEAD, and the hearer of s is told nothing any more. Inside
+// Answer.Head, before Resume with Answered.
 func (x *Exchange) Relay(s *Subrequest, h *codec.Head, end bool) {
 	if x.response > ResponseInterim { // the proxy has answered while the filter waited
 		return
 	}
 	x.state, x.Status = AttemptLocal, h.Status
+	if x.RequestHead.Method == codec.MethodHead && !end {
+		h.Framing, end = codec.NoContent, true
+		s.Cancel()
+	}
 	x.relay(s, end)
 	x.deliver(h, end)
 }
