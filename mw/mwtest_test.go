@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net/http"
 	"net/netip"
@@ -297,7 +296,7 @@ func (s *bedServer) OnData() {
 		if err == nil {
 			body, err = io.ReadAll(request.Body)
 		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if err != nil && strings.Contains(err.Error(), "EOF") { // that of a trailer section is an error of its own
 			return
 		}
 		if err != nil {
