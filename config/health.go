@@ -92,10 +92,12 @@ const pathExpected = "a path such as /health"
 func path(dst *string) value {
 	form := shape{kind: kindText, expected: pathExpected, pattern: `^/[!"$-~]*$`}
 	return scalar[string]{dst, "", form, func(s string) (string, error) {
-		notInTarget := func(r rune) bool { return r <= ' ' || r == '#' || r > '~' }
 		if !strings.HasPrefix(s, "/") || strings.ContainsFunc(s, notInTarget) {
 			return "", errForm
 		}
 		return s, nil
 	}}
 }
+
+// notInTarget reports whether no request target has the character.
+func notInTarget(r rune) bool { return r <= ' ' || r == '#' || r > '~' }

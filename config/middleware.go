@@ -23,6 +23,10 @@ type Middleware struct {
 	ReplacePath    *ReplacePath
 	RedirectScheme *RedirectScheme
 	RedirectRegex  *RedirectRegex
+	ForwardAuth    *ForwardAuth
+	ErrorPages     *ErrorPages
+	Buffering      *Buffering
+	Mirror         *Mirror
 	Custom         *Custom // of a kind that the program brings
 }
 
@@ -41,6 +45,10 @@ func (m *Middleware) keys(o *object) {
 	o.key("replace_path", optional(&m.ReplacePath), "Puts another path in the place of the path, or of a part of it.")
 	o.key("redirect_scheme", optional(&m.RedirectScheme), "Sends requests of another scheme to the same URL of this one.")
 	o.key("redirect_regex", optional(&m.RedirectRegex), "Sends requests to the URL that a regular expression makes of theirs.")
+	o.key("forward_auth", optional(&m.ForwardAuth), "Asks a server whether a request may pass.")
+	o.key("error_pages", optional(&m.ErrorPages), "Puts pages of a service in the place of the bodies of responses.")
+	o.key("buffering", optional(&m.Buffering), "Passes on whole requests or responses only.")
+	o.key("mirror", optional(&m.Mirror), "Sends copies of requests to another service.")
 }
 
 // Kind is the key of the field that is not nil, or the kind of Custom; empty when the file gave none.
@@ -129,5 +137,6 @@ func (l *loader) checkMiddlewares(c *Config) {
 		if r := m.ReplacePath; r != nil {
 			r.check(l, path+".replace_path")
 		}
+		l.checkForwarding(c, name)
 	}
 }

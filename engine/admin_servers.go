@@ -95,7 +95,7 @@ func (e *Engine) serviceViews() []serviceView {
 	}
 	views := []serviceView{}
 	for _, v := range s.snapshot.services {
-		c := s.config.Services[v.Name]
+		c := v.config
 		view := serviceView{Name: v.Name, Strategy: c.LoadBalancer.Strategy, Routers: append([]string{}, routers[v.Name]...),
 			Health: c.HealthCheck != nil, Outlier: c.OutlierDetection != nil, Breakers: breakerViews(v.Breakers(now))}
 		slices.Sort(view.Routers)

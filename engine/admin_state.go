@@ -134,7 +134,7 @@ func (e *Engine) overviewViewOf() overviewView {
 	s, now := e.current(), reactor.Clock()
 	v := overviewView{Version: e.options.Version, State: "serving", PID: os.Getpid(), Started: e.started,
 		Loops: len(e.workers), Batches: e.batches, Config: e.configViewOf(s), EntryPoints: e.entryPointViews(s),
-		Routers: len(s.config.Routers), Services: len(s.config.Services), Requests: e.registry.Requests()}
+		Routers: len(s.config.Routers), Services: len(s.snapshot.services), Requests: e.registry.Requests()}
 	o := e.Overload()
 	v.Overload = overloadView{o.Level.String(), o.Used, o.Limit}
 	if !e.ready() {

@@ -56,6 +56,10 @@ var makers = map[string]func(b *builder, name string, m *config.Middleware) (exc
 	"replace_path":    (*builder).replacePath,
 	"redirect_scheme": (*builder).redirectScheme,
 	"redirect_regex":  (*builder).redirectRegex,
+	"forward_auth":    (*builder).forwardAuth,
+	"error_pages":     (*builder).errorPages,
+	"buffering":       (*builder).buffering,
+	"mirror":          (*builder).mirror,
 }
 
 // makeFilters makes the filters of all middlewares, also of those that no router names: their faults are told, too.

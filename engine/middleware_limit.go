@@ -29,7 +29,7 @@ func limitOf[O comparable, F exchange.Filter](b *builder, name string, settings 
 // forgetLimits drops those of middlewares that the configuration does not have.
 func (b *builder) forgetLimits() {
 	for name := range b.known.limits {
-		if m := b.config.Middlewares[name]; m == nil || m.RateLimit == nil && m.InFlightLimit == nil {
+		if m := b.config.Middlewares[name]; m == nil || m.RateLimit == nil && m.InFlightLimit == nil && m.Mirror == nil {
 			delete(b.known.limits, name)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 // service is one service, which outlives the configuration, and what this one says of it.
 type service struct {
 	*upstream.Service
+	config  *config.Service
 	options *upstream.Options
 	health  *upstream.HealthPolicy // nil: servers are taken to be healthy
 	servers []server
@@ -95,7 +96,7 @@ func buildService(name string, c *config.Service, known *catalog, client *certs.
 		o.Outlier = &upstream.OutlierPolicy{ConsecutiveErrors: d.ConsecutiveErrors, BaseEjection: d.BaseEjection,
 			MaxEjectedPercent: d.MaxEjectedPercent}
 	}
-	v := &service{Service: known.services[name], options: o, health: buildHealth(c.HealthCheck)}
+	v := &service{Service: known.services[name], config: c, options: o, health: buildHealth(c.HealthCheck)}
 	if v.Service == nil {
 		v.Service = upstream.NewService(name, o, known.events)
 		known.services[name] = v.Service

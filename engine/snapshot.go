@@ -13,6 +13,7 @@ import (
 	"traffic_management/engine/certs"
 	"traffic_management/engine/exchange"
 	"traffic_management/engine/frontend"
+	"traffic_management/mw"
 	"traffic_management/routing"
 )
 
@@ -20,8 +21,9 @@ import (
 // services take from the resolver.
 type snapshot struct {
 	entryPoints []*entryPoint // by name
-	services    []*service    // by name
-	warnings    []string      // what is odd about routers and certificates, for the log
+	services    []*service    // by name, those that middlewares stand for included
+	mirrors     map[string]*mw.Mirror
+	warnings    []string // what is odd about routers and certificates, for the log
 	secured     secured
 }
 
@@ -39,13 +41,15 @@ type entryPoint struct {
 // build compiles a configuration with what the catalogue knows of those before, and enters what is new to it. own are the
 // kinds of middlewares that the program brings. The errors are of config.Errors, all at once.
 func build(c *config.Config, known *catalog, own Middlewares) (*snapshot, error) {
-	with, errs := secure(c, known.keeper)
+	services := servicesOf(c)
+	with, errs := secure(c, services, known.keeper)
 	s := &snapshot{secured: with}
-	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
-		s.services = append(s.services, buildService(name, c.Services[name], known, s.secured.clients[name]))
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		s.services = append(s.services, buildService(name, services[name], known, s.secured.clients[name]))
 	}
 	b := &builder{config: c, known: known, own: own}
 	b.makeFilters()
+	s.mirrors = b.mirrors()
 	entries := make(map[string][]routing.Entry[*exchange.Route])
 	for _, name := range slices.Sorted(maps.Keys(c.Routers)) {
 		r := c.Routers[name]

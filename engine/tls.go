@@ -16,7 +16,7 @@ type secured struct {
 }
 
 // secure reads the certificates that a configuration names. The errors are everything that is wrong with them.
-func secure(c *config.Config, k *certs.Keeper) (secured, config.Errors) {
+func secure(c *config.Config, services map[string]*config.Service, k *certs.Keeper) (secured, config.Errors) {
 	s := secured{servers: map[string]*certs.Server{}, clients: map[string]*certs.Client{}}
 	var errs config.Errors
 	add := func(faults []certs.Fault) {
@@ -32,8 +32,8 @@ func secure(c *config.Config, k *certs.Keeper) (secured, config.Errors) {
 		}
 	}
 	https := func(v config.Server) bool { return v.URL.Scheme == config.SchemeHTTPS }
-	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
-		if v := c.Services[name]; slices.ContainsFunc(v.Servers, https) {
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		if v := services[name]; slices.ContainsFunc(v.Servers, https) {
 			client, faults := k.NewClient(name, v.TLS)
 			s.clients[name] = client
 			add(faults)

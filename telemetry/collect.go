@@ -149,6 +149,14 @@ func (s scrape) now(r *Registry, source Source) {
 			s.counter(breakerChanges, n, k.service, k.server, k.breaker, k.to)
 		}
 	}
+	mirrors := map[string]bool{}
+	source.Mirrors(func(m MirrorSample) {
+		if name := valid(m.Middleware); !mirrors[name] {
+			mirrors[name] = true
+			s.counter(mirrorSent, uint64(m.Sent), name)
+			s.counter(mirrorShed, uint64(m.Shed), name)
+		}
+	})
 	certificates := map[[2]string]bool{}
 	source.Certificates(func(c CertificateSample) {
 		key := [2]string{valid(c.EntryPoint), valid(c.File)}

@@ -75,6 +75,11 @@ func (testSource) Breakers(yield func(BreakerSample)) {
 	yield(BreakerSample{"app", "http://a", "guard", BreakerClosed})
 }
 
+func (testSource) Mirrors(yield func(MirrorSample)) {
+	yield(MirrorSample{"shadow", 12, 3})
+	yield(MirrorSample{"shadow", 12, 3})
+}
+
 func (testSource) Certificates(yield func(CertificateSample)) {
 	c := CertificateSample{"https", "/etc/a.crt", "a.example", time.Unix(1893456000, 0)}
 	yield(c)

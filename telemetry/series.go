@@ -53,6 +53,8 @@ const (
 	serverChanges
 	breakerState
 	breakerChanges
+	mirrorSent
+	mirrorShed
 	loopTurnDuration
 	loopStalls
 	loopAcceptPauses
@@ -207,6 +209,10 @@ var catalogue = [seriesCount]description{
 	breakerChanges: {"traffic_breaker_changes_total", counterKind,
 		"Changes of a circuit breaker's state, by what it became: closed, half_open, open.",
 		[]string{"service", "server", "breaker", "to"}, nil},
+	mirrorSent: {"traffic_mirror_requests_total", counterKind,
+		"Copies of requests that a middleware began to send.", []string{"middleware"}, nil},
+	mirrorShed: {"traffic_mirror_shed_total", counterKind,
+		"Copies of requests that were due and were not begun, or were given up, for want of room.", []string{"middleware"}, nil},
 
 	loopTurnDuration: {"traffic_loop_turn_duration_seconds", histogramKind,
 		"Time one turn of an event loop took; its count is the number of turns.", byLoop, turnScale},

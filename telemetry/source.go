@@ -13,6 +13,8 @@ type Source interface {
 	Servers(yield func(*ServerSample))
 	// Breakers calls yield for every circuit breaker in use.
 	Breakers(yield func(BreakerSample))
+	// Mirrors calls yield for every middleware in use that copies requests.
+	Mirrors(yield func(MirrorSample))
 	// Certificates calls yield for every certificate of every entry point in use.
 	Certificates(yield func(CertificateSample))
 	Process() ProcessSample
@@ -51,6 +53,12 @@ const (
 )
 
 func (s BreakerState) String() string { return [...]string{"closed", "half_open", "open"}[s] }
+
+// MirrorSample is one middleware that copies requests.
+type MirrorSample struct {
+	Middleware string
+	Sent, Shed int64 // copies that were begun; that were due and were not begun, or given up
+}
 
 // CertificateSample is one certificate of an entry point now.
 type CertificateSample struct {
