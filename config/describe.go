@@ -77,7 +77,7 @@ type kind uint8
 const (
 	kindMapping  kind = iota + 1 // a mapping with known keys: shape.object
 	kindByName                   // a mapping from names that the user chooses: shape.element
-	kindFields                   // a mapping from field names to field values
+	kindFields                   // a mapping from field names to field values, or of claims to field names
 	kindSwitches                 // a mapping from known names, shape.words, to booleans
 	kindList                     // a list: shape.element
 	kindText
@@ -102,7 +102,7 @@ type shape struct {
 	optional bool              // kindMapping: to leave it out is not the same as to give it without keys
 	element  value             // kindByName, kindFields and kindList
 	words    []string          // kindSwitches and kindVersion, and kindText when these are the only values
-	pattern  string            // kindText and kindStatus: a regular expression, empty for any
+	pattern  string            // kindText, kindStatus, and the names of kindFields: a regular expression, empty for any
 	atLeast  int               // kindByName and kindList: fewest elements
 	min, max any               // kindInteger, kindStatus, kindVersion and kindNumber
 	keeps    func(string) bool // kindText: whether ${name} stays as it is in the text; nil: there is no such name

@@ -127,7 +127,8 @@ type fieldsValue struct{ dst *map[string]string }
 func (f fieldsValue) reset() { *f.dst = map[string]string{} }
 
 func (fieldsValue) shape() shape {
-	return shape{kind: kindFields, expected: "a mapping from field names to values", element: fieldValue(new(string))}
+	return shape{kind: kindFields, expected: "a mapping from field names to values", element: fieldValue(new(string)),
+		pattern: "^" + tokenPattern + "$"}
 }
 
 // framing are the fields that say where a message ends and what its connection does: the sender's own.

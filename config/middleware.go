@@ -27,6 +27,8 @@ type Middleware struct {
 	ErrorPages     *ErrorPages
 	Buffering      *Buffering
 	Mirror         *Mirror
+	BasicAuth      *BasicAuth
+	JWT            *JWT
 	Custom         *Custom // of a kind that the program brings
 }
 
@@ -49,6 +51,8 @@ func (m *Middleware) keys(o *object) {
 	o.key("error_pages", optional(&m.ErrorPages), "Puts pages of a service in the place of the bodies of responses.")
 	o.key("buffering", optional(&m.Buffering), "Passes on whole requests or responses only.")
 	o.key("mirror", optional(&m.Mirror), "Sends copies of requests to another service.")
+	o.key("basic_auth", optional(&m.BasicAuth), "Refuses requests without the name and password of a user.")
+	o.key("jwt", optional(&m.JWT), "Refuses requests without a JSON Web Token that a known key has signed.")
 }
 
 // Kind is the key of the field that is not nil, or the kind of Custom; empty when the file gave none.
@@ -138,5 +142,11 @@ func (l *loader) checkMiddlewares(c *Config) {
 			r.check(l, path+".replace_path")
 		}
 		l.checkForwarding(c, name)
+		if b := m.BasicAuth; b != nil {
+			b.check(l, path+".basic_auth")
+		}
+		if j := m.JWT; j != nil {
+			j.check(l, path+".jwt")
+		}
 	}
 }

@@ -16,8 +16,6 @@ var notYet = []string{
 	"entrypoints.*.tcp",
 	"entrypoints.*.tls.acme",
 	"entrypoints.*.udp",
-	"middlewares.*.basic_auth",
-	"middlewares.*.jwt",
 	"routers.*.tls_passthrough",
 	"services.*.servers[].url=tcp://*",
 	"services.*.servers[].url=udp://*",

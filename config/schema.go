@@ -69,7 +69,7 @@ func schemaOf(v value) *schema {
 		s.MinProperties = form.atLeast
 	case kindFields:
 		s.Type = orNull(form)
-		s.PropertyNames = &schema{Pattern: "^" + tokenPattern + "$"}
+		s.PropertyNames = &schema{Pattern: form.pattern}
 		s.AdditionalProperties = schemaOf(form.element)
 	case kindList:
 		s.Type = orNull(form)
