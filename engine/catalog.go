@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"traffic_management/engine/certs"
+	"traffic_management/mw"
 	"traffic_management/telemetry"
 	"traffic_management/upstream"
 )
@@ -16,7 +17,9 @@ type catalog struct {
 	events      func(upstream.Event) // told what happens to servers; immutable
 	keeper      *certs.Keeper        // immutable, shared by clones
 	services    map[string]*upstream.Service
-	limits      map[string]limit // by name of the middleware
+	limits      map[string]limit    // by name of the middleware
+	passwords   *mw.Passwords       // immutable, shared by clones
+	keys        map[string]*mw.Keys // that are fetched, by URL
 	routes      numbering[routeName]
 	entryPoints numbering[string]
 }
@@ -36,6 +39,7 @@ func newCatalog(events func(upstream.Event), keeper *certs.Keeper) *catalog {
 		keeper:      keeper,
 		services:    map[string]*upstream.Service{},
 		limits:      map[string]limit{},
+		passwords:   mw.NewPasswords(),
 		routes:      numbering[routeName]{numbers: map[routeName]int{}},
 		entryPoints: numbering[string]{numbers: map[string]int{}},
 	}
@@ -43,7 +47,7 @@ func newCatalog(events func(upstream.Event), keeper *certs.Keeper) *catalog {
 
 func (c *catalog) clone() *catalog {
 	return &catalog{events: c.events, keeper: c.keeper, services: maps.Clone(c.services),
-		limits: maps.Clone(c.limits), routes: c.routes.clone(), entryPoints: c.entryPoints.clone()}
+		limits: maps.Clone(c.limits), passwords: c.passwords, keys: c.keys, routes: c.routes.clone(), entryPoints: c.entryPoints.clone()}
 }
 
 func (n *numbering[K]) clone() numbering[K] {

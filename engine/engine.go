@@ -71,7 +71,9 @@ type Engine struct {
 	first   *change // what New prepared and Start brings into force
 	unwatch func()  // ends the watching of the file; nil while it is not watched
 
-	certificates certificateWatch
+	certificates fileWatch
+	credentials  fileWatch
+	fetching     map[string]context.CancelFunc // of keys that are fetched, by URL
 
 	failure atomic.Pointer[loadFailure] // the last; nil when none was
 
@@ -121,7 +123,7 @@ func New(c *config.Config, o Options) (*Engine, error) {
 	e := &Engine{options: o, logger: o.Logger, seed: rand.Uint64(), started: time.Now(),
 		registry: telemetry.New(o.Loops, o.Version, names), group: upstream.NewGroup(o.Loops),
 		handshakes: reactor.NewHandshakes(0, 0), names: newNames(&o), old: generations{ended: make(chan struct{}, 1)},
-		events: make(chan upstream.Event, eventQueue), ended: make(chan struct{})}
+		events: make(chan upstream.Event, eventQueue), ended: make(chan struct{}), fetching: map[string]context.CancelFunc{}}
 	e.keeper = certs.NewKeeper(o.Logger, o.Inherited.secrets(), e.registry.StapleFetched)
 	e.catalog = newCatalog(e.happened, e.keeper)
 	e.overload = newOverload(o.Logger, newMemoryMeter().read, e.onEach((*worker).relieve), e.onEach((*worker).letGo))

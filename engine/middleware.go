@@ -9,6 +9,7 @@ import (
 
 	"traffic_management/config"
 	"traffic_management/engine/exchange"
+	"traffic_management/mw"
 	"traffic_management/upstream"
 )
 
@@ -40,6 +41,7 @@ type builder struct {
 	known   *catalog
 	own     Middlewares
 	filters map[string]exchange.Filter // by name of the middleware; all routes that name it share one
+	keys    map[string]*mw.Keys        // that are fetched, by URL
 	errs    config.Errors
 }
 
@@ -60,11 +62,13 @@ var makers = map[string]func(b *builder, name string, m *config.Middleware) (exc
 	"error_pages":     (*builder).errorPages,
 	"buffering":       (*builder).buffering,
 	"mirror":          (*builder).mirror,
+	"basic_auth":      (*builder).basicAuth,
+	"jwt":             (*builder).jwt,
 }
 
 // makeFilters makes the filters of all middlewares, also of those that no router names: their faults are told, too.
 func (b *builder) makeFilters() {
-	b.filters = map[string]exchange.Filter{}
+	b.filters, b.keys = map[string]exchange.Filter{}, map[string]*mw.Keys{}
 	for _, name := range slices.Sorted(maps.Keys(b.config.Middlewares)) {
 		m := b.config.Middlewares[name]
 		var f exchange.Filter
@@ -84,6 +88,7 @@ func (b *builder) makeFilters() {
 		b.filters[name] = f
 	}
 	b.forgetLimits()
+	b.known.keys = b.keys
 }
 
 // fault notes an error of the key, or those of config.Errors, which have places of their own.

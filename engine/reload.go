@@ -158,6 +158,8 @@ func (e *Engine) commit(ch *change) {
 	e.keeper.Use(next.snapshot.secured.servers, next.snapshot.secured.clients)
 	e.watchFile()
 	e.watchCertificates()
+	e.watchCredentials()
+	e.fetchKeys()
 	for _, d := range ch.leave {
 		d.listener.Close()
 	}

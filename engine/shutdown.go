@@ -24,6 +24,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		e.unwatch()
 	}
 	e.certificates.end()
+	e.credentials.end()
 	e.changing.Unlock()
 	e.stopListening()
 	var draining sync.WaitGroup

@@ -25,6 +25,7 @@ type snapshot struct {
 	mirrors     map[string]*mw.Mirror
 	warnings    []string // what is odd about routers and certificates, for the log
 	secured     secured
+	credentials map[string]refreshable // that were read from files, by name of the middleware
 }
 
 // entryPoint is one entry point, without its sockets.
@@ -50,6 +51,7 @@ func build(c *config.Config, known *catalog, own Middlewares) (*snapshot, error)
 	b := &builder{config: c, known: known, own: own}
 	b.makeFilters()
 	s.mirrors = b.mirrors()
+	s.credentials = refreshables(b.filters)
 	entries := make(map[string][]routing.Entry[*exchange.Route])
 	for _, name := range slices.Sorted(maps.Keys(c.Routers)) {
 		r := c.Routers[name]

@@ -64,43 +64,13 @@ func (s *secured) files() (files []string) {
 	return slices.Compact(files)
 }
 
-// certificateWatch is the watching of the files of certificates. Engine.changing guards it.
-type certificateWatch struct {
-	files []string // sorted; empty while none are watched
-	stop  func()
-}
-
-func (w *certificateWatch) end() {
-	if w.stop != nil {
-		w.stop()
-	}
-	*w = certificateWatch{}
-}
-
 // watchCertificates watches the files that the configuration in force names. e.changing is held.
 func (e *Engine) watchCertificates() {
-	s := &e.current().snapshot.secured
 	var files []string
 	if e.Config().Reload.Watch {
-		files = s.files()
+		files = e.current().snapshot.secured.files()
 	}
-	if slices.Equal(files, e.certificates.files) {
-		return
-	}
-	e.certificates.end()
-	if len(files) == 0 {
-		return
-	}
-	failed := func(err error) {
-		e.logger.Error("files of certificates cannot be watched; SIGHUP still loads them", "error", err)
-	}
-	stop, err := config.Watch(files, e.refreshCertificates, failed)
-	if err != nil {
-		failed(err)
-		return
-	}
-	e.certificates = certificateWatch{files, stop}
-	e.running.Go(e.refreshCertificates) // what was changed after it was read, and before it was watched
+	e.follow(&e.certificates, files, "certificates", e.refreshCertificates)
 }
 
 // refreshCertificates reads the files of certificates anew. What is wrong with one leaves what it had before in force. No

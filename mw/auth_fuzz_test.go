@@ -37,7 +37,7 @@ func FuzzToken(f *testing.F) {
 	good := sign(f, jose.EdDSA, i.ed, "ed", `{"sub":"ann"}`)
 	f.Add(good, 0, byte(0))
 	f.Add(sign(f, jose.EdDSA, i.ed, "ed", `{"exp":1}`), 3, byte(1))
-	f.Add(made(`{"alg":"none"}`, `{}`, nil), 0, byte(0))
+	f.Add(assembled(`{"alg":"none"}`, `{}`, nil), 0, byte(0))
 	rules := tokenRules{fields: []ClaimField{{"sub", "X-User"}}}
 	spelling := func(token string) string {
 		var parts []string

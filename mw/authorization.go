@@ -25,23 +25,23 @@ func challenge(text string) codec.Field {
 // tooManyChecks is the answer while more checks wait than may.
 var tooManyChecks = &denial{err: &codec.Error{Side: codec.Internal, Kind: codec.KindOverload, Status: 503, Cause: errBusy}}
 
-// authorization is what the Authorization field of a request was found to be.
-type authorization uint8
+// credentialState is what the Authorization field of a request was found to be.
+type credentialState uint8
 
 const (
-	authNone      authorization = iota // there is no field
-	authTwice                          // there is more than one (RFC 9110 section 5.3)
-	authOther                          // it is of another scheme
-	authMalformed                      // it is of the scheme, with something else than one word of token68
-	authGiven                          // it is of the scheme
+	authNone      credentialState = iota // there is no field
+	authTwice                            // there is more than one (RFC 9110 section 5.3)
+	authOther                            // it is of another scheme
+	authMalformed                        // it is of the scheme, with something else than one word of token68
+	authGiven                            // it is of the scheme
 )
 
-func (a authorization) String() string {
+func (a credentialState) String() string {
 	return [...]string{"none", "twice", "other scheme", "malformed", "given"}[a]
 }
 
 // credentials are those of the Authorization field for a scheme, as token68 (RFC 9110 section 11.4), lent like the head.
-func credentials(h *codec.Head, scheme string) ([]byte, authorization) {
+func credentials(h *codec.Head, scheme string) ([]byte, credentialState) {
 	var value []byte
 	for i := range h.Fields {
 		if h.Fields[i].ID != codec.FieldAuthorization {

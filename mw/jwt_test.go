@@ -104,8 +104,8 @@ func sign(t testing.TB, algorithm jose.SignatureAlgorithm, key any, id string, c
 	return token
 }
 
-// made puts together a token from its parts.
-func made(header, claims string, signature []byte) string {
+// assembled puts together a token from its parts.
+func assembled(header, claims string, signature []byte) string {
 	e := base64.RawURLEncoding.EncodeToString
 	return e([]byte(header)) + "." + e([]byte(claims)) + "." + e(signature)
 }
@@ -191,11 +191,11 @@ func TestHostileTokens(t *testing.T) {
 	embedded := func(o *jose.SignerOptions) { o.EmbedJWK = true }
 	fault := func(f tokenFault) string { return f.String() }
 	for _, c := range []struct{ name, token, want string }{
-		{"none", made(`{"alg":"none"}`, claims, nil), fault(tokenMalformed)},
-		{"None with a name", made(`{"alg":"None","kid":"rsa"}`, claims, nil), fault(tokenMalformed)},
+		{"none", assembled(`{"alg":"none"}`, claims, nil), fault(tokenMalformed)},
+		{"None with a name", assembled(`{"alg":"None","kid":"rsa"}`, claims, nil), fault(tokenMalformed)},
 		{"no signature", parts[0] + "." + parts[1] + ".", fault(tokenSignature)},
-		{"no algorithm", made(`{"kid":"rsa"}`, claims, []byte("x")), fault(tokenMalformed)},
-		{"an algorithm nobody has", made(`{"alg":"XS256","kid":"rsa"}`, claims, []byte("x")), fault(tokenMalformed)},
+		{"no algorithm", assembled(`{"kid":"rsa"}`, claims, []byte("x")), fault(tokenMalformed)},
+		{"an algorithm nobody has", assembled(`{"alg":"XS256","kid":"rsa"}`, claims, []byte("x")), fault(tokenMalformed)},
 		{"the public key as a secret", sign(t, jose.HS256, publicPEM(i.rsa.Public()), "rsa", claims), fault(tokenMalformed)},
 		{"its modulus as a secret", sign(t, jose.HS256, i.rsa.N.Bytes(), "rsa", claims), fault(tokenMalformed)},
 		{"an algorithm of another kind of key", sign(t, jose.RS256, i.rsa, "p256", claims), fault(tokenKey)},
