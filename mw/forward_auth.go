@@ -150,8 +150,10 @@ func (a *authorization) Head(h *codec.Head, end bool) {
 		return
 	}
 	a.passed = true
+	for _, n := range a.filter.returned {
+		a.x.SetField(codec.Field{Name: n.name, ID: n.id})
+	}
 	r := &a.x.RequestHead
-	a.filter.returned.remove(r.Fields)
 	for i := range h.Fields {
 		if f := &h.Fields[i]; a.filter.returned.has(f) {
 			r.Fields = append(r.Fields, codec.Field{Name: a.x.Keep(f.Name), Value: a.x.Keep(f.Value), ID: f.ID})

@@ -41,26 +41,6 @@ func (n *fieldName) is(f *codec.Field) bool {
 	return f.ID == n.id && (n.id != codec.FieldOther || codec.EqualFold(f.Name, n.name))
 }
 
-// isAlias reports whether a field has the name when "_" and "." are read as "-", as some servers do.
-func (n *fieldName) isAlias(f *codec.Field) bool {
-	if len(f.Name) != len(n.name) || f.ID == codec.FieldRemoved {
-		return false
-	}
-	for i, c := range f.Name {
-		if fold(c) != fold(n.name[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func fold(c byte) byte {
-	if c == '_' || c == '.' {
-		return '-'
-	}
-	return codec.Lower(c)
-}
-
 // has reports whether the list has the field's name.
 func (l fieldNames) has(f *codec.Field) bool {
 	return slices.ContainsFunc(l, func(n fieldName) bool { return n.is(f) })
@@ -76,14 +56,11 @@ func (l fieldNames) appendFrom(to, from []codec.Field) []codec.Field {
 	return to
 }
 
-// remove marks the fields of these names, and what a server could take for them, as not to be sent.
+// remove marks the fields of these names as not to be sent.
 func (l fieldNames) remove(fields []codec.Field) {
 	for i := range fields {
-		for j := range l {
-			if l[j].isAlias(&fields[i]) {
-				fields[i].ID = codec.FieldRemoved
-				break
-			}
+		if l.has(&fields[i]) {
+			fields[i].ID = codec.FieldRemoved
 		}
 	}
 }

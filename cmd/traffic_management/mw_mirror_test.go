@@ -1,0 +1,39 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestMirrorConforms has every request copied to a service that answers nonsense, and one that never answers.
+func TestMirrorConforms(t *testing.T) {
+	for name, script := range map[string]func(c *serverConn){
+		"answers": answers(func(*http.Request) string { return "HTTP/1.1 500 No\r\nSet-Cookie: x\r\nContent-Length: 2\r\n\r\nno" }),
+		"garbage": answers(func(*http.Request) string { return "garbage\r\n\r\n" }),
+		"silence": func(c *serverConn) { _, _ = io.Copy(io.Discard, c.r) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, shadow := newServer(t, greet), newServer(t, script)
+			conform(t, site{server: s, bystander: shadow}, "copy: {mirror: {service: bystander}}", "copy", func(t *testing.T, w *way) {
+				for i, content := range []string{"", strings.Repeat("content ", 1000)} {
+					s.forget()
+					shadow.forget()
+					a := w.ask(t, request{method: "PUT", target: "/a?b=c", content: content, fields: []string{"X-Test: 1"}})
+					if a.StatusCode != 200 || a.body != "hello\n" || a.Header.Get("Set-Cookie") != "" {
+						t.Fatalf("%d %v %q", a.StatusCode, a.Header, a.body)
+					}
+					want := s.settled(t)
+					eventually(t, "the copy arrives", func() bool { return shadow.received() == want })
+					eventually(t, "it is counted", func() bool {
+						return w.proxy.metric("traffic_mirror_requests_total", `middleware="copy"`) == float64(i+1)
+					})
+				}
+				if n := w.proxy.metric("traffic_mirror_shed_total", `middleware="copy"`); n != 0 {
+					t.Errorf("%v copies were shed", n)
+				}
+			})
+		})
+	}
+}
