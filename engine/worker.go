@@ -126,6 +126,7 @@ func (w *worker) run(pin int) {
 func (w *worker) drain(plan frontend.DrainPlan, done func()) {
 	w.loop.Post(func() {
 		w.conns.Drain(w.loop, plan, func() {
+			w.local.CancelSubrequests()
 			w.pools.Close()
 			done()
 		})

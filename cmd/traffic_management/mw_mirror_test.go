@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -35,5 +36,22 @@ func TestMirrorConforms(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestMirrorDoesNotHoldUpTheEnd ends the proxy while a copy waits for its response.
+func TestMirrorDoesNotHoldUpTheEnd(t *testing.T) {
+	shadow := newServer(t, func(c *serverConn) { _, _ = io.Copy(io.Discard, c.r) })
+	p := start(t, site{server: newServer(t, greet), bystander: shadow, router: "middlewares: [copy]",
+		sections: "middlewares: {copy: {mirror: {service: bystander}}}\nshutdown: {drain_timeout_seconds: 3600}\n"})
+	c := p.connect(t)
+	c.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+	if a := c.receive("GET"); a.StatusCode != 200 {
+		t.Fatalf("status %d", a.StatusCode)
+	}
+	eventually(t, "the copy arrives", func() bool { return strings.HasPrefix(shadow.received(), "GET / ") })
+	p.signal(syscall.SIGTERM)
+	if code := p.exitCode(); code != exitOK {
+		t.Errorf("exit code %d", code)
 	}
 }

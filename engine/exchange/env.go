@@ -66,6 +66,7 @@ type Local struct {
 
 	observer Observer
 	free     []*Exchange
+	asking   map[*Subrequest]struct{} // those that have an attempt
 	match    routing.Request
 	scratch  routing.Scratch
 	rnd      *rand.PCG
@@ -74,7 +75,7 @@ type Local struct {
 
 // NewLocal makes the shared part of one loop.
 func NewLocal(loop reactor.Loop, pools *upstream.Pools, o Observer, seed uint64) *Local {
-	return &Local{Loop: loop, Pools: pools, observer: o, rnd: rand.NewPCG(^seed, uint64(loop.Index()))}
+	return &Local{Loop: loop, Pools: pools, observer: o, asking: map[*Subrequest]struct{}{}, rnd: rand.NewPCG(^seed, uint64(loop.Index()))}
 }
 
 // Random is 64 random bits, for decisions that need not be kept secret.

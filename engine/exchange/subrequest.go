@@ -47,6 +47,14 @@ func (s *Subrequest) begin() {
 	}
 	q := upstream.Query{Timeout: s.timeout}
 	s.attempt = s.service.Open(s.local.Pools, &q, s)
+	s.local.asking[s] = struct{}{}
+}
+
+// CancelSubrequests cancels all that there are, for the end of the loop: those that nobody waits for must not hold it up.
+func (l *Local) CancelSubrequests() {
+	for s := range l.asking {
+		s.Cancel()
+	}
 }
 
 // Cancel ends the subrequest: its answer is told nothing any more. It is idempotent.
@@ -58,6 +66,7 @@ func (s *Subrequest) Cancel() {
 func (s *Subrequest) release() {
 	if a := s.attempt; a != nil {
 		s.attempt, s.stream = nil, nil
+		delete(s.local.asking, s)
 		a.Release()
 	}
 }
