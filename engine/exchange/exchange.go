@@ -44,6 +44,7 @@ type Exchange struct {
 	buf     []byte           // the bytes RequestHead points into
 	arena   []byte           // values made here that RequestHead points to
 	path    []byte           // the routing path
+	ruled   [][]byte         // names of request fields that filters have decided on (SetField)
 	asked   asked            // with a Route.Chain
 
 	// Of a request that is sent again (retry.go).

@@ -6,9 +6,10 @@ import (
 
 // SetField makes f the only field of its name in the request, or removes all of that name when the value is nil. What a
 // server could take for one of them goes, too, unless the entry point keeps aliases. f is lent as long as the exchange.
-// For filters; the host is RequestHead.Authority.
+// Trailers of the client's do not bring that name back. For filters; the host is RequestHead.Authority.
 func (x *Exchange) SetField(f codec.Field) {
 	fields := x.RequestHead.Fields
+	x.ruled = append(x.ruled, f.Name)
 	for i := range fields {
 		other := &fields[i]
 		switch {
@@ -28,6 +29,16 @@ func (x *Exchange) SetField(f codec.Field) {
 	if f.Value != nil {
 		x.RequestHead.Fields = append(fields, f)
 	}
+}
+
+// isRuled reports whether a filter has decided on the field of this name.
+func (x *Exchange) isRuled(name []byte) bool {
+	for _, n := range x.ruled {
+		if x.env.Alias == AliasKeep && codec.EqualFold(name, n) || x.env.Alias != AliasKeep && aliasOf(name, n) {
+			return true
+		}
+	}
+	return false
 }
 
 // aliasOf reports whether two names are the same where case does not count and "_" and "." are read as "-".

@@ -97,3 +97,29 @@ func TestSetPath(t *testing.T) {
 		}
 	}
 }
+
+// What a filter has decided on is not brought back by the client's trailers, under no name that a server takes for it.
+func TestTrailersDoNotUndoFields(t *testing.T) {
+	s := newScene(t)
+	s.routes("PathPrefix(`/`)", filterFunc(func(x *exchange.Exchange) exchange.Verdict {
+		x.SetField(codec.Field{Name: []byte("X-User"), Value: []byte("ann")})
+		x.SetField(codec.Field{Name: []byte("X-Role")})
+		return exchange.Next
+	}))
+	for range 2 { // an exchange that is used again has forgotten nothing and keeps nothing
+		c := s.caller(nil)
+		c.asks(head("POST", "a.test", "/", codec.ByEndStream, "te: trailers"))
+		c.says("some", false)
+		names := []string{"x-user", "X_User", "x.role", "x-sum"}
+		var trailers []codec.Field
+		for _, n := range names {
+			trailers = append(trailers, codec.Field{Name: []byte(n), Value: []byte("eve"), ID: codec.LookupFieldID([]byte(n))})
+		}
+		c.x.RequestTrailers(trailers)
+		s.loop.Run()
+		got := s.replies("HTTP/1.1 204 No Content\r\n\r\n")
+		if _, section, _ := strings.Cut(got, "\r\n0\r\n"); section != "x-sum: eve\r\n\r\n" || !strings.Contains(got, "X-User: ann\r\n") {
+			t.Errorf("the server got %q", got)
+		}
+	}
+}

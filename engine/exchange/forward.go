@@ -140,12 +140,13 @@ func (x *Exchange) screen(seen *forwarding) *codec.Error {
 	return nil
 }
 
-// screenTrailers drops from a trailer section what screen drops from a head, for servers that merge the two. The known
-// names among it are never sent in trailers.
+// screenTrailers drops from a trailer section what screen drops from a head, and the names that filters have decided on,
+// for servers that merge the two. The known names of the first are never sent in trailers.
 func (x *Exchange) screenTrailers(t []codec.Field) {
 	for i := range t {
 		f := &t[i]
-		if f.ID == codec.FieldOther && (isForwarding(f.Name) || x.env.Alias != AliasKeep && isAlias(f.Name)) {
+		if f.ID == codec.FieldOther && (isForwarding(f.Name) || x.env.Alias != AliasKeep && isAlias(f.Name)) ||
+			len(x.ruled) > 0 && x.isRuled(f.Name) {
 			f.ID = codec.FieldRemoved
 		}
 	}

@@ -108,6 +108,8 @@ func (x *Exchange) recycle() {
 	x.replay, x.tries, x.waits = ReplayUnused, 0, 0
 	clear(x.tried)
 	x.tried = x.tried[:0]
+	clear(x.ruled)
+	x.ruled = x.ruled[:0]
 	x.arena, x.path, x.asked = x.arena[:0], nil, asked{}
 	if cap(x.buf) > keepBytes {
 		x.buf = nil
