@@ -102,6 +102,18 @@ func stat(pid int) ([]string, error) {
 
 // Members lists the running processes of the program's group; none is an error.
 func (p *Process) Members() ([]int, error) {
+	// The list is not one instant's: of two processes that follow one another the look may miss the second, which was not
+	// there yet, and then the first, which is not there any more. A second look does not.
+	for range 2 {
+		if pids, err := p.look(); err != nil || len(pids) > 0 {
+			return pids, err
+		}
+	}
+	return nil, fmt.Errorf("process %d is gone", p.Pid)
+}
+
+// look lists the running processes of the program's group as it finds them one after another.
+func (p *Process) look() ([]int, error) {
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, err
@@ -117,9 +129,6 @@ func (p *Process) Members() ([]int, error) {
 		if f, err := stat(pid); err == nil && f[2] == strconv.Itoa(p.Pid) && f[0] != "Z" && f[0] != "X" {
 			pids = append(pids, pid)
 		}
-	}
-	if len(pids) == 0 {
-		return nil, fmt.Errorf("process %d is gone", p.Pid)
 	}
 	return pids, nil
 }
