@@ -34,13 +34,19 @@ type request struct {
 	section []hpack.HeaderField
 }
 
-// newRequest is what asks a server for a path.
-func newRequest(scheme, host, path string) request {
-	return request{
-		text: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n", path, host),
+// newRequest is what asks a server for a path, with further fields.
+func newRequest(scheme, host, path string, fields []hpack.HeaderField) request {
+	r := request{
+		text: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: load\r\nAccept: */*\r\n", path, host),
 		section: []hpack.HeaderField{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: scheme}, {Name: ":authority", Value: host},
 			{Name: ":path", Value: path}, {Name: "user-agent", Value: "load"}, {Name: "accept", Value: "*/*"}},
 	}
+	for _, f := range fields {
+		r.text = fmt.Appendf(r.text, "%s: %s\r\n", f.Name, f.Value)
+	}
+	r.text = append(r.text, "\r\n"...)
+	r.section = append(r.section, fields...)
+	return r
 }
 
 // errUnasked is content nobody asked for.

@@ -150,3 +150,40 @@ func TestRefusesBadFlags(t *testing.T) {
 		}
 	}
 }
+
+// TestFieldsAndChunks holds that further fields reach the server in both versions, and that content in chunks is read to
+// its end.
+func TestFieldsAndChunks(t *testing.T) {
+	var bad atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") != "gzip" || r.Header.Get("X-Other") != "a: b" {
+			bad.Add(1)
+		}
+		for range 3 {
+			io.WriteString(w, "content")
+			w.(http.Flusher).Flush()
+		}
+	}))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	t.Cleanup(s.Close)
+	for _, streams := range []int{0, 2} {
+		f := flags{url: s.URL + "/", conns: 2, count: 100, streams: streams}
+		for _, line := range []string{"Accept-Encoding: gzip", "X-Other: a: b"} {
+			if err := f.field(line); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, r := runFlags(t, f, nil)
+		if r.Requests < 100 || r.Failed+r.BadStatus+bad.Load() != 0 || r.Bytes < r.Requests*int64(len("content"))*3 {
+			t.Errorf("%d streams: %+v, %d without the fields", streams, r, bad.Load())
+		}
+	}
+	for _, line := range []string{"", "name", ": value", "a: b\r\nc: d"} {
+		if new(flags).field(line) == nil {
+			t.Errorf("field %q is taken", line)
+		}
+	}
+}

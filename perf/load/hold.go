@@ -63,6 +63,8 @@ func exchange(c net.Conn, request, buf []byte) error {
 		switch {
 		case bad != nil:
 			return bad
+		case r.Chunked:
+			return message.ErrFraming
 		case head > 0 && int64(have-head) == r.Length:
 			if r.Status != 200 {
 				return fmt.Errorf("status %d", r.Status)

@@ -24,6 +24,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http2/hpack"
 )
 
 func main() {
@@ -38,6 +40,7 @@ func main() {
 	flag.IntVar(&f.streams, "streams", 0, "HTTP/2 with so many requests at a time on each connection")
 	flag.StringVar((*string)(&f.handshakes), "handshakes", "", "a new connection for each request, its handshake `full` or resumed")
 	flag.StringVar((*string)(&f.attack), "attack", "", "over HTTP/2 in clear text, the server closes each connection: reset, made-reset, continuation, bomb or `ping`")
+	flag.Func("field", "a further `name: value` of each request; may be given more than once", f.field)
 	flag.Parse()
 	if err := f.run(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
@@ -56,6 +59,17 @@ type flags struct {
 	streams       int
 	handshakes    resumption
 	attack        attack
+	fields        []hpack.HeaderField
+}
+
+// field adds one to the requests. Its name is in lower case, as HTTP/2 wants it.
+func (f *flags) field(line string) error {
+	name, value, ok := strings.Cut(line, ":")
+	if !ok || name == "" || strings.ContainsAny(line, "\r\n") {
+		return errors.New("name: value is needed")
+	}
+	f.fields = append(f.fields, hpack.HeaderField{Name: strings.ToLower(name), Value: strings.TrimSpace(value)})
+	return nil
 }
 
 // report is the line of JSON: times in microseconds.
@@ -135,7 +149,7 @@ func (f *flags) plan() (*plan, error) {
 		p.tls = clientConfig(protocol)
 	}
 	for path := range strings.SplitSeq(u.RequestURI(), ",") {
-		p.requests = append(p.requests, newRequest(u.Scheme, u.Host, path))
+		p.requests = append(p.requests, newRequest(u.Scheme, u.Host, path, f.fields))
 	}
 	return p, f.check(u.Scheme)
 }

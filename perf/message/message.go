@@ -41,17 +41,21 @@ func ParseRequest(b []byte) (r Request, n int, err error) {
 	if err != nil {
 		return r, 0, err
 	}
+	if f.chunked {
+		return r, 0, ErrFraming
+	}
 	return Request{method, target, max(f.length, 0), f.last || version[7] == '0'}, n, nil
 }
 
 // Response is what a client wants to know of a response.
 type Response struct {
-	Status int
-	Length int64 // bytes of content that follow the head
-	Last   bool  // the server will close the connection
+	Status  int
+	Length  int64 // bytes of content that follow the head; 0 when it is chunked
+	Last    bool  // the server will close the connection
+	Chunked bool  // Chunks tells where the content ends
 }
 
-// ParseResponse reads the head of one final response with Content-Length; n is its size, 0 when it is not whole.
+// ParseResponse reads the head of one final response with Content-Length or chunks; n is its size, 0 when it is not whole.
 func ParseResponse(b []byte) (r Response, n int, err error) {
 	line, fields, n, err := cut(b)
 	if n == 0 {
@@ -68,10 +72,14 @@ func ParseResponse(b []byte) (r Response, n int, err error) {
 	if err != nil {
 		return r, 0, err
 	}
-	if f.length < 0 {
-		return r, 0, ErrFraming
+	r = Response{int(status), f.length, f.last || line[7] == '0', f.chunked}
+	switch {
+	case f.chunked:
+		r.Length = 0
+	case f.length < 0:
+		return Response{}, 0, ErrFraming
 	}
-	return Response{int(status), f.length, f.last || line[7] == '0'}, n, nil
+	return r, n, nil
 }
 
 // cut splits a whole head into its first line and its field lines, each of which ends with CRLF.
@@ -89,8 +97,9 @@ func cut(b []byte) (line, fields []byte, n int, err error) {
 
 // framing is what the field lines say of the content and of the connection.
 type framing struct {
-	length int64 // -1 when there is no Content-Length
-	last   bool
+	length  int64 // -1 when there is no Content-Length
+	last    bool
+	chunked bool
 }
 
 func parseFields(fields []byte) (framing, error) {
@@ -107,7 +116,9 @@ func parseFields(fields []byte) (framing, error) {
 		case is(name, "Connection") && bytes.EqualFold(bytes.TrimSpace(value), []byte("close")):
 			f.last = true
 		case is(name, "Transfer-Encoding"):
-			return f, ErrFraming
+			if f.chunked = bytes.EqualFold(bytes.TrimSpace(value), []byte("chunked")); !f.chunked {
+				return f, ErrFraming
+			}
 		}
 	}
 	return f, nil

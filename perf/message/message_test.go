@@ -55,12 +55,13 @@ var responses = []struct {
 	want     Response
 	err      error
 }{
-	{"ok", "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 128\r\n\r\n", Response{200, 128, false}, nil},
-	{"no reason", "HTTP/1.1 204\r\ncontent-length: 0\r\n\r\n", Response{204, 0, false}, nil},
-	{"close", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1\r\nConnection: close\r\n\r\n", Response{502, 1, true}, nil},
-	{"older version", "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", Response{200, 1, true}, nil},
+	{"ok", "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 128\r\n\r\n", Response{200, 128, false, false}, nil},
+	{"no reason", "HTTP/1.1 204\r\ncontent-length: 0\r\n\r\n", Response{204, 0, false, false}, nil},
+	{"close", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1\r\nConnection: close\r\n\r\n", Response{502, 1, true, false}, nil},
+	{"older version", "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", Response{200, 1, true, false}, nil},
 	{"no length", "HTTP/1.1 200 OK\r\n\r\n", Response{}, ErrFraming},
-	{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Response{}, ErrFraming},
+	{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", Response{200, 0, false, true}, nil},
+	{"other coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Response{}, ErrFraming},
 	{"interim", "HTTP/1.1 100 Continue\r\n\r\n", Response{}, ErrSyntax},
 	{"bad status", "HTTP/1.1 2x0 OK\r\nContent-Length: 1\r\n\r\n", Response{}, ErrSyntax},
 	{"bad length", "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n", Response{}, ErrSyntax},
