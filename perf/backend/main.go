@@ -3,7 +3,7 @@
 //
 //	backend -listen 127.0.0.1:8080
 //
-// /128, /16k, /1m and /bytes/N answer that many bytes with Content-Length; request content is read and dropped, in
+// /128, /16k, /1m and /bytes/N answer that many bytes with Content-Length, /json/20k such that look like JSON; request content is read and dropped, in
 // HTTP/1.1 only with Content-Length. HTTP/2 is spoken to clients that begin with its preface. /served answers how many
 // requests there were so far. It prints the address it listens on; SIGTERM and SIGINT end it.
 package main
@@ -58,5 +58,5 @@ func newServer(at netip.AddrPort) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{set: set, listener: fd, answers: map[int]*answer{}, buf: make([]byte, 256<<10)}, set.Add(fd, unix.EPOLLIN)
+	return &server{set: set, listener: fd, answers: map[resource]*answer{}, buf: make([]byte, 256<<10)}, set.Add(fd, unix.EPOLLIN)
 }

@@ -12,6 +12,27 @@ const served = "/served"
 // maxSize is the largest content that is answered.
 const maxSize = 64 << 20
 
+// kind is what the content is, as Content-Type tells.
+type kind string
+
+const (
+	plain  kind = "application/octet-stream"
+	asJSON kind = "application/json"
+)
+
+// resource is what a request target names.
+type resource struct {
+	kind kind
+	size int // -1: there is none of that name
+}
+
+func parseTarget(target []byte) resource {
+	if rest, ok := bytes.CutPrefix(target, []byte("/json")); ok {
+		return resource{asJSON, parseSize(rest)}
+	}
+	return resource{plain, parseSize(target)}
+}
+
 // parseSize reads the size of the content from a request target: /N, /Nk, /Nm or /bytes/N, with or without a query. It
 // returns -1 for anything else.
 func parseSize(target []byte) int {

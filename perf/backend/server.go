@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"syscall"
@@ -20,9 +21,9 @@ const maxPending = 4 << 20
 type server struct {
 	set      *socket.Set
 	listener int
-	conns    []*conn         // by descriptor; nil when not open
-	answers  map[int]*answer // by size of content
-	buf      []byte          // input of the event being handled
+	conns    []*conn // by descriptor; nil when not open
+	answers  map[resource]*answer
+	buf      []byte // input of the event being handled
 	gather   socket.Gather
 	served   int64 // requests answered, but those that asked for this
 }
@@ -167,18 +168,21 @@ func (s *server) parse1(c *conn, b []byte) []byte {
 // find counts a request and returns what answers it.
 func (s *server) find(target []byte) *answer {
 	if string(target) == served {
-		return newAnswer(200, strconv.AppendInt(nil, s.served, 10))
+		return newAnswer(200, plain, strconv.AppendInt(nil, s.served, 10))
 	}
 	s.served++
-	size := parseSize(target)
-	a, ok := s.answers[size]
+	r := parseTarget(target)
+	a, ok := s.answers[r]
 	if !ok {
-		if size < 0 {
-			a = newAnswer(404, nil)
-		} else {
-			a = newAnswer(200, letters(size))
+		switch {
+		case r.size < 0:
+			a = newAnswer(404, plain, nil)
+		case r.kind == asJSON:
+			a = newAnswer(200, asJSON, records(r.size))
+		default:
+			a = newAnswer(200, plain, letters(r.size))
 		}
-		s.answers[size] = a
+		s.answers[r] = a
 	}
 	return a
 }
@@ -231,13 +235,12 @@ func (s *server) close(c *conn) {
 	unix.Close(c.fd)
 }
 
-func newAnswer(status int, content []byte) *answer {
-	const kind = "application/octet-stream"
+func newAnswer(status int, as kind, content []byte) *answer {
 	size := strconv.Itoa(len(content))
-	whole := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %s\r\n\r\n", status, http.StatusText(status), kind, size)
+	whole := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %s\r\n\r\n", status, http.StatusText(status), as, size)
 	whole = append(whole, content...)
 	section := []byte{indexed[status]}
-	section = appendField(section, contentType, kind)
+	section = appendField(section, contentType, string(as))
 	section = appendField(section, contentLength, size)
 	return &answer{whole: whole, content: whole[len(whole)-len(content):], section: section}
 }
@@ -249,4 +252,16 @@ func letters(size int) []byte {
 		b[i] = 'a' + byte(i%26)
 	}
 	return b
+}
+
+// records is what looks like JSON of the given size, cut off at its end: names that come again and values that do not, so
+// that it compresses as answers of an API do. It is the same every time.
+func records(size int) []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	b := []byte("[")
+	for i := 0; len(b) < size; i++ {
+		b = fmt.Appendf(b, `{"id":%d,"name":"%08x","email":"%06x@example.com","active":%t,"balance":%d.%02d,"tags":["%04x","%04x"]},`,
+			i, r.Uint32(), r.Uint32N(1<<24), r.IntN(2) == 0, r.IntN(1e5), r.IntN(100), r.IntN(1<<16), r.IntN(1<<16))
+	}
+	return b[:size]
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net"
@@ -66,13 +67,30 @@ func receive(t *testing.T, r *bufio.Reader, method string, status, size int) {
 
 func TestSizes(t *testing.T) {
 	c, r := dial(t, start(t))
-	for target, size := range map[string]int{"/128": 128, "/16k": 16 << 10, "/1m": 1 << 20, "/bytes/7": 7, "/bytes/0": 0, "/3?q=9": 3} {
+	for target, size := range map[string]int{"/128": 128, "/16k": 16 << 10, "/1m": 1 << 20, "/bytes/7": 7, "/bytes/0": 0, "/3?q=9": 3, "/json/20k": 20 << 10} {
 		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", target)
 		receive(t, r, "GET", 200, size)
 	}
-	for _, target := range []string{"/", "/x", "/bytes/", "/65m", "/-1", "/bytes/99999999999999999999"} {
+	for _, target := range []string{"/", "/x", "/bytes/", "/65m", "/-1", "/json", "/json/x", "/bytes/99999999999999999999"} {
 		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", target)
 		receive(t, r, "GET", 404, 0)
+	}
+}
+
+// TestRecords holds that what looks like JSON says so, has the size that was asked for, is the same every time, and
+// compresses, but not to nothing.
+func TestRecords(t *testing.T) {
+	const size = 20 << 10
+	a := newAnswer(200, asJSON, records(size))
+	if !bytes.Contains(a.whole, []byte("\r\nContent-Type: application/json\r\n")) || len(a.content) != size || !bytes.Equal(a.content, records(size)) {
+		t.Errorf("%d bytes behind %q", len(a.content), a.whole[:len(a.whole)-len(a.content)])
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(a.content)
+	z.Close()
+	if n := packed.Len(); n < size/8 || n > size/2 {
+		t.Errorf("%d bytes compressed", n)
 	}
 }
 
