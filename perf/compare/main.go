@@ -1,7 +1,7 @@
 // Compare measures nginx, HAProxy, a bare relay and Traffic Management against each other on this machine and writes
 // RESULTS.md, results.json and results.svg.
 //
-//	go run ./perf/compare                       everything, about twenty minutes; the machine must be quiet
+//	go run ./perf/compare                       everything, about half an hour; the machine must be quiet
 //	go run ./perf/compare -scenario '^h1-128$'  one scenario; the results of the others are kept
 //	go run ./perf/compare -quick                a short look, printed and not written
 //

@@ -38,6 +38,19 @@ const (
 	LogBuffered Log = "buffered" // nginx only: written every 64 kB or second
 )
 
+// Middleware is the one that each request passes, in the proxy's own way.
+type Middleware string
+
+// The middlewares; empty is none.
+const (
+	Headers     Middleware = "headers"      // one field of the request and two of the response are set
+	RateLimit   Middleware = "rate-limit"   // of each client; never reached
+	IPList      Middleware = "ip-list"      // three ranges, the last one has the client
+	Gzip        Middleware = "gzip"         // of JSON, level 5
+	BasicAuth   Middleware = "basic-auth"   // the user bench with the password secret
+	ForwardAuth Middleware = "forward-auth" // asks the backend; HAProxy has none
+)
+
 // Options are how a proxy is set up.
 type Options struct {
 	Backends    []string // addresses, at least one; the relay takes the first
@@ -50,7 +63,11 @@ type Options struct {
 	TLS         bool // listen with TLS, too, for HTTP/1.1 and HTTP/2
 	Pipeline    bool // ours: requests of many clients share few connections to the backend
 	H2C         bool // HTTP/2 to the backend; nginx knows none
+	Middleware  Middleware
 }
+
+// user is the only one of BasicAuth. SHA-1 without salt is the cheapest hash that both nginx and ours take.
+const user = "bench:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="
 
 // Bed is where proxies are started.
 type Bed struct {
@@ -77,6 +94,7 @@ type settings struct {
 	Certificate                            string // file of certificate and key
 	Descriptors                            int
 	Root                                   bool
+	UserFile                               string // of BasicAuth
 }
 
 // Start starts one proxy and waits until it accepts connections.
@@ -157,6 +175,12 @@ func (b *Bed) settings(name Name, o Options) (s settings, err error) {
 	}
 	if s.Metrics, err = process.FreeAddress(); err != nil {
 		return s, err
+	}
+	if o.Middleware == BasicAuth {
+		s.UserFile = filepath.Join(s.Dir, "users")
+		if err := os.WriteFile(s.UserFile, []byte(user+"\n"), 0o644); err != nil {
+			return s, err
+		}
 	}
 	s.LogFile = filepath.Join(b.LogDir, filepath.Base(s.Dir)+".log")
 	if !o.TLS {

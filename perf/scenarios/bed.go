@@ -70,6 +70,12 @@ func All() []Scenario {
 		{Name: "memory-tls", Title: "memory for each idle client over TLS", run: memoryTLS},
 		{Name: "h1-pipeline-128", Title: "128 bytes, requests of many clients on few connections of HTTP/1.1 to the backend", run: pipelined},
 		{Name: "h2c-upstream-128", Title: "128 bytes, HTTP/2 to the backend", run: h2cUpstream},
+		{Name: "mw-headers", Title: "one field of the request and two of the response set", run: middleware(peers.Headers)},
+		{Name: "mw-rate-limit", Title: "a limit for each client that is never reached", run: middleware(peers.RateLimit)},
+		{Name: "mw-ip-list", Title: "clients of three ranges of addresses allowed", run: middleware(peers.IPList)},
+		{Name: "mw-gzip", Title: "20 kB of JSON, compressed with gzip at level 5", run: compressed},
+		{Name: "mw-basic-auth", Title: "names with passwords", run: middleware(peers.BasicAuth)},
+		{Name: "mw-forward-auth", Title: "a server asked about every request", run: middleware(peers.ForwardAuth)},
 		{Name: "gc", Title: "garbage collections of ours", run: collections},
 	}
 }
@@ -113,6 +119,7 @@ func (b *Bed) binary(name string) string { return filepath.Join(b.Peers.Binaries
 type demand struct {
 	address  string
 	paths    string // comma-separated
+	field    string // of each request, besides the usual ones; empty: none
 	conns    int
 	rate     float64 // 0 is the closed loop
 	window   time.Duration
@@ -132,9 +139,13 @@ func (d *demand) args() []string {
 	if d.tls {
 		scheme = "https"
 	}
-	return []string{"-url", scheme + "://" + d.address + d.paths, "-conns", strconv.Itoa(d.conns),
+	args := []string{"-url", scheme + "://" + d.address + d.paths, "-conns", strconv.Itoa(d.conns),
 		"-seconds", fmt.Sprint(d.window.Seconds()), "-rate", fmt.Sprint(d.rate), "-requests", fmt.Sprint(d.requests),
 		"-streams", strconv.Itoa(d.streams), "-handshakes", d.handshakes, "-attack", d.attack}
+	if d.field != "" {
+		args = append(args, "-field", d.field)
+	}
+	return args
 }
 
 // answer is what the load generator reports of its measured window; times in microseconds.

@@ -92,6 +92,10 @@ func TestArgs(t *testing.T) {
 		!strings.HasSuffix(got, " -streams 3 -handshakes full -attack ping") {
 		t.Errorf("arguments %q", got)
 	}
+	d.field = "a: b"
+	if got := strings.Join(d.args(), " "); !strings.HasSuffix(got, " -attack ping -field a: b") {
+		t.Errorf("arguments %q", got)
+	}
 }
 
 func TestLatencyBars(t *testing.T) {
@@ -152,5 +156,19 @@ func TestBed(t *testing.T) {
 	})
 	if err != nil || !held {
 		t.Errorf("hold: %v", err)
+	}
+}
+
+func TestCompressedBar(t *testing.T) {
+	for _, c := range []struct {
+		nginx, ours float64
+		want        report.Verdict
+	}{{5, 5, report.Pass}, {4.9, 5, report.Fail}} {
+		// HAProxy's is none of the bar.
+		x := rows("byte", map[string]float64{"nginx gzip": c.nginx, "haproxy gzip": 1, "ours gzip": c.ours})
+		compressedBar(x, "ours gzip")
+		if len(x.Bars) != 1 || x.Bars[0].Verdict != c.want {
+			t.Errorf("%v and %v ns: %+v", c.nginx, c.ours, x.Bars)
+		}
 	}
 }
