@@ -28,10 +28,10 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	e.changing.Unlock()
 	e.stopListening()
 	var draining sync.WaitGroup
-	for _, w := range e.workers {
-		draining.Add(1)
-		w.drain(e.drainPlan(), draining.Done)
-	}
+	draining.Add(len(e.workers))
+	plan := e.drainPlan()
+	e.onLoops(func(w *worker) { w.drain(plan, draining.Done) })
+	e.logger.Info("draining", "timeout", e.Config().Shutdown.DrainTimeout)
 	drained := make(chan struct{})
 	go func() {
 		draining.Wait()

@@ -121,15 +121,12 @@ func (w *worker) run(pin int) {
 	}
 }
 
-// drain lets exchanges end, when nothing is accepted any more; done is called on the loop when no client connection is left. Until then
-// connections to servers are kept: each client may send one more request.
+// drain lets exchanges end, when nothing is accepted any more; done is called when no client connection is left. Until
+// then connections to servers are kept: each client may send one more request. On the loop.
 func (w *worker) drain(plan frontend.DrainPlan, done func()) {
-	w.loop.Post(func() {
-		w.conns.Drain(w.loop, plan, func() {
-			w.local.CancelSubrequests()
-			w.pools.Close()
-			done()
-		})
+	w.conns.Drain(w.loop, plan, func() {
+		w.pools.Close()
+		done()
 	})
 }
 

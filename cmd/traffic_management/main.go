@@ -236,9 +236,7 @@ func dumpWhenTold(e *engine.Engine, told <-chan os.Signal, w io.Writer, logger *
 
 // drain lets running requests end. A second signal ends the wait.
 func drain(e *engine.Engine, signals <-chan os.Signal, logger *slog.Logger) {
-	timeout := e.Config().Shutdown.DrainTimeout
-	logger.Info("draining", "timeout", timeout)
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), e.Config().Shutdown.DrainTimeout)
 	defer cancel()
 	go func() {
 		for s := range signals {
