@@ -125,6 +125,7 @@ func (w *worker) run(pin int) {
 // then connections to servers are kept: each client may send one more request. On the loop.
 func (w *worker) drain(plan frontend.DrainPlan, done func()) {
 	w.conns.Drain(w.loop, plan, func() {
+		w.local.CancelSubrequests()
 		w.pools.Close()
 		done()
 	})
