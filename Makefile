@@ -22,7 +22,7 @@ install = missing=(); for p in $(1); do command -v $${p%=*} >/dev/null || missin
 		"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$${missing[@]}"; \
 	fi
 
-.PHONY: help build run test check lint race fuzz bench drill interop pprof deb deb-test clean
+.PHONY: help build run test check lint race fuzz bench drill interop pprof profile deb deb-test clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -105,8 +105,8 @@ interop: ## programs of others speak through the proxy: h2spec, gRPC, curl, nght
 	@$(call install,curl nghttp=nghttp2-client node=nodejs chromium)
 	go -C perf/interop test -count 1 -timeout 20m ./...
 
-pprof: build ## profile the proxy under load into bin/cpu.pprof and its flame graph, bin/flame.html; OVER=https or h2 with TLS
-	@$(call install,curl openssl)
+pprof: build ## profile the proxy under load into bin/cpu.pprof and its flame graph, bin/flame.html; OVER=https, h2 or mixed
+	@$(call install,curl openssl wrk)
 	go build -o bin/ ./perf/backend ./perf/load
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost \
 		-keyout bin/pprof.key -out bin/pprof.pem 2>/dev/null
@@ -120,20 +120,32 @@ pprof: build ## profile the proxy under load into bin/cpu.pprof and its flame gr
 	http) load=(-url http://127.0.0.1:9702/128) ;;
 	https) load=(-url https://127.0.0.1:9705/128) ;;
 	h2) load=(-url https://127.0.0.1:9705/128 -conns 16 -streams 10) ;;
-	*) echo 'OVER is http, https or h2'; exit 1 ;;
+	mixed) ;;
+	*) echo 'OVER is http, https, h2 or mixed'; exit 1 ;;
 	esac
 	trap 'kill $$(jobs -rp) 2>/dev/null || true; wait' EXIT
 	bin/backend -listen 127.0.0.1:9701 &
 	$(PROGRAM) -c bin/pprof.yaml --loops 1 --pprof 127.0.0.1:9703 &
 	get() { curl --silent --show-error --fail --retry 50 --retry-connrefused --retry-delay 1 "$$@"; }
 	get -o bin/pprof.out http://127.0.0.1:9702/128
-	bin/load "$${load[@]}" -seconds 14 &
+	if [[ $(OVER) == mixed ]]; then
+		wrk -t 1 -c 64 -d 14 -s perf/wrk/mixed.lua http://127.0.0.1:9702/ >/dev/null &
+	else
+		bin/load "$${load[@]}" -seconds 14 &
+	fi
 	get -o bin/cpu.pprof 'http://127.0.0.1:9703/debug/pprof/profile?seconds=10'
 	wait %3
 	go tool pprof -http 127.0.0.1:9704 -no_browser bin/cpu.pprof &
 	get -o bin/flame.html http://127.0.0.1:9704/ui/flamegraph
 	go tool pprof -top -nodecount 25 bin/cpu.pprof 2>/dev/null
 	echo 'bin/flame.html is the flame graph. To explore: go tool pprof -http : bin/cpu.pprof'
+
+profile: ## take the profile that guides the build, cmd/traffic_management/default.pgo, anew
+	@for over in http mixed https h2; do
+		$(MAKE) --no-print-directory pprof OVER=$$over
+		mv bin/cpu.pprof bin/$$over.pprof
+	done
+	go tool pprof -proto bin/{http,mixed,https,h2}.pprof >cmd/traffic_management/default.pgo
 
 deb: ## build bin/traffic-management_VERSION_ARCHITECTURE.deb
 	@packaging/deb.sh $(VERSION)
