@@ -10,7 +10,9 @@ import (
 // Headers is which fields of requests and responses are changed.
 type Headers struct {
 	RequestHeaders  []Field
+	RequestAppend   []Field // further lines; their values are not empty
 	ResponseHeaders []Field
+	ResponseAppend  []Field   // as RequestAppend
 	Security        *Security // nil: nothing of it
 	CORS            *CORS     // nil: browsers keep other origins out, as the servers have it
 }
@@ -18,10 +20,15 @@ type Headers struct {
 func (h *Headers) keys(o *object) {
 	const variables = "; `${client_cert_subject}`, `${client_ip}`, `${host}`, `${method}`, `${path}`, `${request_id}`, " +
 		"`${timestamp}` and `${uuid}` stand for what they are of the request"
-	o.key("request_headers", fieldTemplates(&h.RequestHeaders),
+	o.key("request_headers", fieldTemplates(&h.RequestHeaders, fieldTemplate),
 		"fields that servers get, whatever the client sent of that name; `\"\"` removes; `Host` is the host that servers are asked for"+variables)
-	o.key("response_headers", fieldTemplates(&h.ResponseHeaders), "fields that clients get, whatever the server sent of that name; "+
-		"`\"\"` removes; variables as above")
+	o.key("request_headers_append", fieldTemplates(&h.RequestAppend, fieldLine),
+		"a line more of these fields, beside what the client sent and `request_headers` sets; not of those that a message has once; "+
+			"variables as above")
+	o.key("response_headers", fieldTemplates(&h.ResponseHeaders, fieldTemplate),
+		"fields that clients get, whatever the server sent of that name; `\"\"` removes; variables as above")
+	o.key("response_headers_append", fieldTemplates(&h.ResponseAppend, fieldLine),
+		"a line more of these fields, beside what the server sent and `response_headers` sets, as `Set-Cookie`; variables as above")
 	o.key("security", optional(&h.Security), "Fields that tell browsers to be careful, where the server has none of that name.")
 	o.key("cors", optional(&h.CORS), "Lets pages of other origins in: preflights are answered, responses marked.")
 }
@@ -122,16 +129,21 @@ func (h *Headers) check(l *loader, path string) {
 	}
 }
 
-// fieldTemplates is a mapping from field names to values that may have variables.
-func fieldTemplates(dst *[]Field) value { return fieldTemplatesValue{dst} }
+// fieldTemplates is a mapping from field names to values that may have variables, each of which element describes.
+func fieldTemplates(dst *[]Field, element func(*string) value) value {
+	return fieldTemplatesValue{dst, element}
+}
 
-type fieldTemplatesValue struct{ dst *[]Field }
+type fieldTemplatesValue struct {
+	dst     *[]Field
+	element func(*string) value
+}
 
 func (f fieldTemplatesValue) reset() { *f.dst = nil }
 
-func (fieldTemplatesValue) shape() shape {
+func (f fieldTemplatesValue) shape() shape {
 	return shape{kind: kindFields, expected: "a mapping from field names to values, which may have variables",
-		element: fieldTemplate(new(string))}
+		element: f.element(new(string))}
 }
 
 func (f fieldTemplatesValue) load(l *loader, at site, n *yaml.Node) {
@@ -152,7 +164,7 @@ func (f fieldTemplatesValue) load(l *loader, at site, n *yaml.Node) {
 		}
 		first[lower] = name
 		v := Field{Name: name}
-		l.load(fieldTemplate(&v.Value), at.name(name), e)
+		l.load(f.element(&v.Value), at.name(name), e)
 		*f.dst = append(*f.dst, v)
 	}
 }
@@ -175,4 +187,18 @@ func fieldTemplate(dst *string) value {
 		}
 		return s, nil
 	}}
+}
+
+// fieldLine is a field's value with variables, and not nothing.
+func fieldLine(dst *string) value {
+	s := fieldTemplate(dst).(scalar[string])
+	s.form.pattern = `^\S`
+	parse := s.parse
+	s.parse = func(text string) (string, error) {
+		if text == "" {
+			return "", errForm
+		}
+		return parse(text)
+	}
+	return s
 }

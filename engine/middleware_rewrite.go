@@ -27,7 +27,8 @@ func placed[F exchange.Filter](b *builder, name, kind string) func(F, error) (ex
 
 func (b *builder) headers(name string, m *config.Middleware) (exchange.Filter, error) {
 	c := m.Headers
-	o := mw.HeadersOptions{Request: fieldOptions(c.RequestHeaders), Response: fieldOptions(c.ResponseHeaders)}
+	o := mw.HeadersOptions{Request: fieldOptions(c.RequestHeaders), RequestAppend: fieldOptions(c.RequestAppend),
+		Response: fieldOptions(c.ResponseHeaders), ResponseAppend: fieldOptions(c.ResponseAppend)}
 	if s := c.Security; s != nil {
 		o.Security = &mw.SecurityOptions{
 			HSTSMaxAge:            s.HSTSMaxAge,

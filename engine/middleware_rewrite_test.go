@@ -29,6 +29,10 @@ func TestPlacesOfOptions(t *testing.T) {
 			`f.yaml:5:5: middlewares.m.headers.request_headers.X B: expected a field name, got "X B"`},
 		{"{headers: {request_headers: {\n    X-B: \"a\\nb\"}}}",
 			`f.yaml:5:10: middlewares.m.headers.request_headers.X-B: expected a field's value, got "a\nb"`},
+		{"{headers: {request_headers_append: {X-A: a,\n    Authorization: x}}}", "f.yaml:5:20: middlewares.m.headers." +
+			"request_headers_append.Authorization: a message has one line of this field at most, which can only be set"},
+		{"{headers: {response_headers_append: {\n    X-B: \"\"}}}",
+			`f.yaml:5:10: middlewares.m.headers.response_headers_append.X-B: expected a field's value, got ""`},
 		{"{headers: {cors: {allow_credentials: true,\n    allow_origins: [\"*\"]}}}",
 			`f.yaml:5:21: middlewares.m.headers.cors.allow_origins[0]: "*" does not go with allow_credentials: any site could act as the user`},
 		{"{headers: {security:\n    {hsts_preload: true}}}",

@@ -15,19 +15,23 @@ type FieldOption struct {
 
 // HeadersOptions says which fields Headers changes.
 type HeadersOptions struct {
-	Request  []FieldOption // "Host" sets the authority that the server is asked for
-	Response []FieldOption
-	Security *SecurityOptions // nil: none
-	CORS     *CORSOptions     // nil: none
+	Request        []FieldOption // "Host" sets the authority that the server is asked for
+	RequestAppend  []FieldOption // further field lines, beside what is there and what Request sets
+	Response       []FieldOption
+	ResponseAppend []FieldOption    // as RequestAppend
+	Security       *SecurityOptions // nil: none
+	CORS           *CORSOptions     // nil: none
 }
 
-// Headers sets and removes fields of requests and responses. Immutable.
+// Headers sets, adds and removes fields of requests and responses. Immutable.
 type Headers struct {
-	host     *fieldSetter // nil: stays
-	request  []fieldSetter
-	response []fieldSetter
-	security []securityField
-	cors     *cors // nil: none
+	host           *fieldSetter // nil: stays
+	request        []fieldSetter
+	requestAppend  []fieldSetter
+	response       []fieldSetter
+	responseAppend []fieldSetter
+	security       []securityField
+	cors           *cors // nil: none
 }
 
 // fieldSetter sets one field.
@@ -60,6 +64,12 @@ func NewHeaders(o HeadersOptions) (*Headers, error) {
 		f.response = append(f.response, s)
 	}
 	var err error
+	if f.requestAppend, err = newFieldLines("request_headers_append", o.RequestAppend); err != nil {
+		return nil, err
+	}
+	if f.responseAppend, err = newFieldLines("response_headers_append", o.ResponseAppend); err != nil {
+		return nil, err
+	}
 	if o.Security != nil {
 		if f.security, err = newSecurity(o.Security); err != nil {
 			return nil, err
@@ -135,6 +145,7 @@ func (f *Headers) Request(x *exchange.Exchange) exchange.Verdict {
 			x.RequestHead.Authority = host
 		}
 	}
+	appendLines(&x.RequestHead, f.requestAppend, x)
 	return exchange.Next
 }
 
@@ -149,6 +160,7 @@ func (f *Headers) Response(x *exchange.Exchange, h *codec.Head, _ bool) exchange
 	for i := range f.response {
 		setField(h, f.response[i].of(x))
 	}
+	appendLines(h, f.responseAppend, x)
 	return exchange.Next
 }
 

@@ -91,6 +91,40 @@ func TestResponseFieldsAreSet(t *testing.T) {
 	})
 }
 
+// Lines are added beside those of the message and those that are set, and only where there is something to say.
+func TestLinesAreAppended(t *testing.T) {
+	eachVersion(t, func(t *testing.T, v codec.Version) {
+		b := newBed(t, headers(t, HeadersOptions{
+			Request: []FieldOption{{"X-Set", "set"}},
+			RequestAppend: []FieldOption{{"X-Tag", "ours ${method}"}, {"X-Set", "more"}, {"Via", "1.1 edge"}, {"X-Mute", "${client_cert_subject}"},
+				{"Accept", "text/css"}},
+			ResponseAppend: []FieldOption{{"Set-Cookie", "id=${request_id}"}, {"X-New", "new"}},
+		}))
+		b.answer = func(*http.Request) string {
+			return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: a=b\r\n\r\n"
+		}
+		c := b.ask(v, "PUT", "/", "X-Request-Id: id-1", "X-Tag: theirs", "x-tag: again", "X-Set: forged", "Accept: */*")
+		for name, want := range map[string]string{"X-Tag": "theirs | again | ours PUT", "X-Set": "set | more", "Via": "1.1 edge", "X-Mute": "",
+			"Accept": "*/* | text/css"} {
+			if _, got := b.received(name); got != want {
+				t.Errorf("%s: the server got %q, want %q", name, got, want)
+			}
+		}
+		if strings.Contains(b.requests[len(b.requests)-1], "X-Mute") {
+			t.Errorf("a line without a value: %q", b.requests[len(b.requests)-1])
+		}
+		var cookies []string
+		for _, f := range c.fields {
+			if codec.EqualFold(f.Name, "Set-Cookie") {
+				cookies = append(cookies, string(f.Value))
+			}
+		}
+		if !slices.Equal(cookies, []string{"a=b", "id=id-1"}) || c.field("X-New") != "new" {
+			t.Errorf("the client got the cookies %q and X-New %q", cookies, c.field("X-New"))
+		}
+	})
+}
+
 // The proxy's own answers have the fields, too.
 func TestLocalErrorsHaveResponseFields(t *testing.T) {
 	b := newBed(t, headers(t, HeadersOptions{Response: []FieldOption{{"X-Served-By", "proxy"}}}))
@@ -192,6 +226,24 @@ func TestHeadersOptionsAreChecked(t *testing.T) {
 			}
 		}
 	}
+	for name, why := range map[string]string{"Content-Length": "the proxy sets this field itself", "Connection": "the proxy sets this field itself",
+		"Host": "a message has one line", "authorization": "a message has one line", "Cookie": "a message has one line",
+		"Content-Type": "a message has one line", "ETag": "a message has one line", "Location": "a message has one line",
+		"strict-transport-security": "a message has one line", "Access-Control-Allow-Origin": "a message has one line",
+		"X-Forwarded-For": "the proxy says in this field", "x-forwarded-user": "the proxy says in this field",
+		"Forwarded": "the proxy says in this field", "X-Real-IP": "the proxy says in this field", "X-Request-Id": "the proxy says in this field",
+		"a b": "expected a field name"} {
+		_, err := NewHeaders(HeadersOptions{RequestAppend: fields{{name, "x"}}})
+		if err == nil || !strings.HasPrefix(err.Error(), "request_headers_append."+name+": "+why) {
+			t.Errorf("a line more of %s in requests: %v", name, err)
+		}
+		if _, err = NewHeaders(HeadersOptions{ResponseAppend: fields{{name, "x"}}}); err == nil {
+			t.Errorf("a line more of %s in responses is taken", name)
+		}
+	}
+	if _, err := NewHeaders(HeadersOptions{ResponseAppend: fields{{"X", ""}}}); err == nil {
+		t.Error("an empty line is taken")
+	}
 	if _, err := NewHeaders(HeadersOptions{Response: fields{{"Host", "a"}}}); err == nil {
 		t.Error("Host is taken in responses")
 	}
@@ -245,9 +297,11 @@ func TestHeadersAllocateNothing(t *testing.T) {
 	all := HeadersOptions{
 		Request: []FieldOption{{"X-A", "a"}, {"User-Agent", ""}, {"Host", "b.test"}, {"X-T", "${client_ip} ${host} ${method} ${path} " +
 			"${request_id} ${timestamp} ${uuid} ${client_cert_subject}"}},
-		Response: []FieldOption{{"X-B", "b"}, {"Content-Type", ""}, {"X-U", "${uuid}"}},
-		Security: &SecurityOptions{HSTSMaxAge: time.Hour, NoSniff: true},
-		CORS:     &CORSOptions{AllowOrigins: []string{"https://*.example.com"}, AllowCredentials: true, ExposeHeaders: []string{"X-B"}},
+		Response:       []FieldOption{{"X-B", "b"}, {"Content-Type", ""}, {"X-U", "${uuid}"}},
+		RequestAppend:  []FieldOption{{"X-A", "b"}, {"X-V", "${client_ip}"}},
+		ResponseAppend: []FieldOption{{"Set-Cookie", "a=${uuid}"}, {"X-B", "c"}},
+		Security:       &SecurityOptions{HSTSMaxAge: time.Hour, NoSniff: true},
+		CORS:           &CORSOptions{AllowOrigins: []string{"https://*.example.com"}, AllowCredentials: true, ExposeHeaders: []string{"X-B"}},
 	}
 	fields := []string{"User-Agent: curl", "Accept: */*", "Origin: https://a.example.com"}
 	eachVersion(t, func(t *testing.T, v codec.Version) {

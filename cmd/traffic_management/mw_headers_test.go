@@ -16,17 +16,20 @@ func TestHeadersConform(t *testing.T) {
 	s := newServer(t, greet)
 	conform(t, site{server: s}, `edit: {headers: {
 		request_headers: {X-User: "nobody", X-Seen: "${client_ip} ${method} ${path} ${host}", Host: inner.test, Cookie: ""},
+		request_headers_append: {X-User: "more", X-Tag: "${method}"},
 		response_headers: {X-Served-By: "proxy ${request_id}", Content-Type: ""},
+		response_headers_append: {X-Served-By: "again", Set-Cookie: "seen=1; Path=${path}"},
 		security: {hsts_max_age_seconds: 60, permissions_policy: "camera=()"}}}`, "edit", func(t *testing.T, w *way) {
 		for _, c := range []struct {
 			what   string
 			r      request
 			fields map[string]string // what the server gets
 		}{
-			{"nothing of it", request{fields: []string{"Accept: */*"}}, map[string]string{"X-User": "nobody", "Accept": "*/*",
+			{"nothing of it", request{fields: []string{"Accept: */*"}}, map[string]string{"X-User": "nobody | more", "Accept": "*/*",
 				"X-Seen": "127.0.0.1 GET / a.test", "Host": "inner.test", "X-Forwarded-Host": "a.test"}},
 			{"forged", request{fields: []string{"X-User: admin", "x-user: root", "X_User: admin", "X.USER: admin"}},
-				map[string]string{"X-User": "nobody", "X_User": "", "X.USER": ""}},
+				map[string]string{"X-User": "nobody | more", "X_User": "", "X.USER": ""}},
+			{"a line more", request{fields: []string{"X-Tag: a", "x-tag: b"}}, map[string]string{"X-Tag": "a | b | GET"}},
 			{"to be removed", request{fields: []string{"Cookie: a=b", "Cookie: c=d"}}, map[string]string{"Cookie": ""}},
 			{"content", request{method: "POST", target: "/x?y", content: strings.Repeat("content", 100)},
 				map[string]string{"X-Seen": "127.0.0.1 POST /x a.test", "Content-Length": "700"}},
@@ -47,6 +50,9 @@ func TestHeadersConform(t *testing.T) {
 				if got := a.Header.Get(name); got != want || a.StatusCode != 200 {
 					t.Errorf("%s: %d, the client got %s %q, want %q", c.what, a.StatusCode, name, got, want)
 				}
+			}
+			if got := a.Header["X-Served-By"]; len(got) != 2 || got[1] != "again" || !strings.HasPrefix(a.Header.Get("Set-Cookie"), "seen=1; Path=/") {
+				t.Errorf("%s: lines that were to be added: %q", c.what, a.Header)
 			}
 		}
 	})
