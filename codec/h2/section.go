@@ -214,7 +214,8 @@ func (x *section) takeSpecial(id codec.FieldID, value []byte) bool {
 	return x.fault == sectionValid
 }
 
-// joinCookies makes one field of the crumbs of a cookie (RFC 9113 section 8.2.3).
+// joinCookies makes one field of the crumbs of a cookie (RFC 9113 section 8.2.3). Empty ones are left out: the value
+// would end in white space, which no field value does.
 func (x *section) joinCookies() {
 	if x.cookies < 2 {
 		return
@@ -223,12 +224,15 @@ func (x *section) joinCookies() {
 	start, kept := len(x.raw), x.cookie+1
 	x.raw = append(x.raw, fields[x.cookie].Value...)
 	for _, f := range fields[kept:] {
-		if f.ID == codec.FieldCookie {
-			x.raw = append(append(x.raw, "; "...), f.Value...)
-		} else {
+		if f.ID != codec.FieldCookie {
 			fields[kept] = f
 			kept++
+			continue
 		}
+		if len(f.Value) > 0 && len(x.raw) > start {
+			x.raw = append(x.raw, "; "...)
+		}
+		x.raw = append(x.raw, f.Value...)
 	}
 	fields[x.cookie].Value = x.raw[start:len(x.raw):len(x.raw)]
 	x.head.Fields = fields[:kept]
