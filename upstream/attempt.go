@@ -43,6 +43,7 @@ type Attempt struct {
 	next     *Attempt // in a line
 	state    AttemptState
 	shape    Shape
+	asked    uint8           // connections of HTTP/2 on which it waited for settings
 	pending  bool            // a.later is deferred and has not run
 	released bool            // the owner is through with it
 	timeout  time.Duration   // Query.Timeout

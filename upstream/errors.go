@@ -54,6 +54,8 @@ var (
 		Cause: errText("the server sent too many interim responses")}
 	errSilent = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryUnanswered, Status: 504,
 		Cause: errText("the server gave no sign of life")}
+	errUntaken = &codec.Error{Side: codec.Upstream, Kind: codec.KindTimeout, Retry: codec.RetryUnanswered, Status: 504,
+		Cause: errText("the server took nothing of what it was sent")}
 	errNoTunnel = &codec.Error{Side: codec.Upstream, Kind: codec.KindNoTarget, Retry: codec.RetrySafe, Status: 502,
 		Cause: errText("the server speaks HTTP/2 and lets no other protocol through (RFC 8441)")}
 	errUnsendable = &codec.Error{Side: codec.Internal, Kind: codec.KindSyntax, Retry: codec.RetryNever, Status: 502,

@@ -13,29 +13,24 @@ type h2state uint8
 
 const (
 	h2Idle    h2state = iota // in its pool; carries nothing
-	h2Busy                   // in its pool; carries attempts
-	h2Leaving                // takes no more attempts, and closes behind those it carries
+	h2Busy                   // in its pool; carries attempts, or the rest of what some have left
+	h2Leaving                // takes no more attempts, and closes behind what it carries
 	h2Closed                 // no more
 )
 
 func (s h2state) String() string { return [...]string{"idle", "busy", "leaving", "closed"}[s] }
 
-// Times and bounds of connections of HTTP/2.
+// Bounds of connections of HTTP/2.
 const (
 	// h2Window is how much content of one response may wait for its client. A connection's window is that of all its
 	// streams, so that slow clients never hold up the others.
 	h2Window = 128 << 10
 	// h2Queue is how much request content may wait for the server, for each stream.
 	h2Queue = codec.HighMark + reactor.ReadSize
-	// quietTime is how long a connection that carries attempts may be silent before its server is asked for a sign of
-	// life. Packets that vanish without a reset would otherwise cost every request on it its whole time.
-	quietTime = 10 * time.Second
-	// pingTime is how long the sign may take: more than any round trip and a pause of the server's.
-	pingTime = 5 * time.Second
-	// Servers of gRPC take pings for abuse that come more often than every 5 minutes while they send nothing, but for
-	// the first few (gRPC proposal A8): then they close the connection.
-	freePings    = 2
-	patientPings = 5*time.Minute + 10*time.Second
+	// maxUntaken is how much may wait for a server before it is sent no more requests: more than content alone comes to.
+	maxUntaken = 4 * codec.HighMark
+	// maxAsked is on how many connections an attempt waits for settings before it fails.
+	maxAsked = 2
 )
 
 // h2conn is a connection to a server that speaks HTTP/2: the Sink of its socket, and the Wire and Events of its session.
@@ -45,7 +40,7 @@ type h2conn struct {
 	pool    *pool
 	conn    reactor.Conn
 	session *h2.Session
-	deliver func() // session.Deliver, bound once
+	deliver func() // session.Deliver and what follows from it, bound once
 
 	// Owned by the loop:
 	state     h2state
@@ -59,6 +54,8 @@ type h2conn struct {
 	pings     int             // since a message came
 	served    uint32          // attempts that ended
 	wrote     int             // bytes that were given to the connection
+	left      int             // of these, what had left when that was looked at last
+	moved     reactor.Instant // when more had left, or nothing waited
 	timer     reactor.Timer
 }
 
@@ -73,8 +70,13 @@ func newH2Conn(q *pool, conn reactor.Conn) *h2conn {
 		MaxFields:    o.HeadLimits.Fields,
 		MaxQueued:    maxStreams * h2Queue,
 		Secure:       q.target.Protocol == ProtocolTLS,
+		WriteStall:   reactor.WriteOutTime,
+		Linger:       reactor.LingerTime,
 	}, c, c, c.now())
-	c.deliver = c.session.Deliver
+	c.deliver = func() {
+		c.session.Deliver()
+		c.settle()
+	}
 	c.timer.Fire = c.look
 	c.idle()
 	conn.SetSink(c)
@@ -83,10 +85,13 @@ func newH2Conn(q *pool, conn reactor.Conn) *h2conn {
 
 func (c *h2conn) now() time.Duration { return time.Duration(c.pool.pools.loop.Now()) }
 
-// room is the sharedConn's.
+// carries reports whether anything is under way on the connection.
+func (c *h2conn) carries() bool { return c.carried > 0 || c.session.Streams() > 0 }
+
+// room is the sharedConn's. There is none behind so many heads that the server does not take.
 func (c *h2conn) room(s Shape) int {
 	switch {
-	case c.state >= h2Leaving:
+	case c.state >= h2Leaving || c.conn.Queued() > maxUntaken:
 		return 0
 	case !c.settled: // what the server said before may still hold
 		return min(c.session.Room(), c.pool.target.maxStreams()-c.carried)
@@ -104,6 +109,7 @@ func (c *h2conn) take(a *Attempt) {
 		c.lookWithin(quietTime)
 	}
 	if a.shape == ShapeUpgrade && !c.settled {
+		a.asked++
 		a.awaits, a.state, a.since = c, AttemptOpening, c.pool.pools.loop.Now()
 		c.undecided.push(a)
 		a.armWithin(c.pool.service.Options().ConnectTimeout)
@@ -117,6 +123,12 @@ func (c *h2conn) take(a *Attempt) {
 	*s = h2stream{conn: c, attempt: a}
 	s.stream = c.session.Open((*h2response)(s))
 	a.bind(s)
+}
+
+// askedEnough reports whether the attempt has waited for settings so often that it fails rather than try one more
+// connection: each let it down (GOAWAY behind SETTINGS, no streams), and nothing else would end that.
+func (a *Attempt) askedEnough() bool {
+	return a.asked >= maxAsked && !a.pool.own(a.shape) && a.pool.withRoom(a.shape) == nil
 }
 
 // leave is an attempt's that does not wait for the settings any longer.
@@ -135,7 +147,7 @@ func (c *h2conn) retire() {
 		return
 	}
 	c.unshare()
-	if c.carried == 0 {
+	if !c.carries() {
 		c.close()
 	}
 }
@@ -153,45 +165,43 @@ func (c *h2conn) unshare() {
 	c.pool.unshare(c)
 }
 
-// end gives a stream back to the session.
+// end gives a stream back to the session, which may go on with it for a while.
 func (c *h2conn) end(t *h2.Stream) {
+	before := c.session.Streams()
 	t.Release()
+	if c.session.Streams() == before && c.state != h2Closed {
+		c.lookWithin(lookTime)
+	}
 	c.served++
 	c.gaveBack()
 }
 
-// gaveBack follows the end of an attempt: there is room for who waits.
+// gaveBack follows the end of an attempt.
 func (c *h2conn) gaveBack() {
 	c.carried--
+	c.settle()
+}
+
+// settle follows the end of an attempt, or whatever may have ended a stream behind its attempt: who waits is given the
+// room that there is, and a connection that carries nothing any more rests, or closes when it is leaving.
+func (c *h2conn) settle() {
 	switch {
 	case c.state == h2Busy && c.pool.queue.first != nil:
 		c.pool.fill(c)
-	case c.state == h2Leaving && c.carried == 0:
+	case c.state == h2Leaving && !c.carries():
 		c.close()
 	}
-	if c.state == h2Busy && c.carried == 0 {
+	if c.state == h2Busy && !c.carries() {
 		c.rest()
 	}
 }
 
-// rest makes the connection idle. One of several gives up its place for requests that wait on other loops.
+// rest makes the connection idle. One of several gives up its place for requests that wait on other loops, and one whose
+// server lets it carry nothing is of no use.
 func (c *h2conn) rest() {
 	c.idle()
-	if q := c.pool; len(q.shared) > 1 && q.waitingElsewhere() != nil {
+	if q := c.pool; c.session.Limit() == 0 || len(q.shared) > 1 && q.waitingElsewhere() != nil {
 		c.retire()
-	}
-}
-
-func (c *h2conn) idle() {
-	c.state, c.since, c.pinged = h2Idle, c.pool.pools.loop.Now(), 0
-	c.pool.counts.Resting.Add(1)
-	c.lookWithin(c.pool.service.Options().IdleTimeout)
-}
-
-// lookWithin makes the timer fire in d, if it does not before.
-func (c *h2conn) lookWithin(d time.Duration) {
-	if loop := c.pool.pools.loop; !c.timer.Armed() || c.timer.Deadline() > loop.Now().Add(d) {
-		loop.Arm(&c.timer, d)
 	}
 }
 
@@ -219,37 +229,6 @@ func (c *h2conn) fail(e *codec.Error) {
 	}
 }
 
-// look is the timer's: it is time to see whether the connection was idle for too long, or is dead.
-func (c *h2conn) look() {
-	now, loop := c.pool.pools.loop.Now(), c.pool.pools.loop
-	if c.state == h2Idle {
-		if left := c.pool.service.Options().IdleTimeout - now.Sub(c.since); left > 0 {
-			loop.Arm(&c.timer, left)
-		} else {
-			c.retire()
-		}
-		return
-	}
-	if c.pinged != 0 {
-		c.fail(errSilent)
-		c.conn.Abort()
-		c.pool.closed()
-		return
-	}
-	wait := quietTime
-	if c.pings >= freePings {
-		wait = patientPings
-	}
-	if quiet := now.Sub(max(c.heard, c.since)); quiet < wait {
-		loop.Arm(&c.timer, wait-quiet)
-		return
-	}
-	c.pings++
-	c.pinged = now
-	c.session.Ping(uint64(c.pings))
-	loop.Arm(&c.timer, pingTime)
-}
-
 // OnData is the Sink's.
 func (c *h2conn) OnData() {
 	if in := c.conn.In(); len(in) > 0 {
@@ -273,21 +252,13 @@ func (c *h2conn) OnData() {
 		c.pool.closed()
 		return
 	}
-	c.offer()
+	c.settle()
 }
 
 // OnDrained is the Sink's.
 func (c *h2conn) OnDrained() {
 	c.session.Flush()
-	c.offer()
-}
-
-// offer gives those who wait the room that there is: a stream may end behind its attempt, when the rest of a request has
-// left that was answered early.
-func (c *h2conn) offer() {
-	if c.state <= h2Busy && c.pool.queue.first != nil {
-		c.pool.fill(c)
-	}
+	c.settle()
 }
 
 // OnClosed is the Sink's: the connection failed.
@@ -330,9 +301,12 @@ func (c *h2conn) Settings() {
 		q.pools.loop.Stop(&a.timer)
 		a.awaits = nil
 		a.connecting += q.pools.loop.Now().Sub(a.since)
-		if found == spokenH2Plain && q.target.Protocol == ProtocolH2C {
+		switch {
+		case found == spokenH2Plain && q.target.Protocol == ProtocolH2C:
 			a.fail(errNoTunnel)
-		} else {
+		case a.askedEnough():
+			a.fail(errNotTaken)
+		default:
 			q.acquire(a)
 		}
 		c.gaveBack()
@@ -345,7 +319,7 @@ func (c *h2conn) Settings() {
 // GoAway is the session's: the server takes no more requests here.
 func (c *h2conn) GoAway(uint32, h2.ErrCode) {
 	c.unshare()
-	if c.state == h2Leaving && c.carried == 0 {
+	if c.state == h2Leaving && !c.carries() {
 		c.close()
 	}
 	c.pool.serve()

@@ -156,7 +156,7 @@ func TestH2RoomBehindAnEarlyResponse(t *testing.T) {
 	b.loop.Run()
 	z.release()
 	next := b.open("next")
-	b.counts(0, 1, 1, 1, 1)
+	b.counts(0, 1, 0, 1, 1)
 	r.stream.Hold(false)
 	b.loop.Run()
 	if !r.ended || len(r.content) != 100<<10 {

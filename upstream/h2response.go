@@ -93,7 +93,7 @@ func (r *h2response) Failed(e *codec.Error) {
 	switch {
 	case s.recv == partTunnel || s.send == partTunnel:
 		e = errTunnelLost
-	case a.state == AttemptReady && c.received > 0:
+	case a.state == AttemptReady && c.received > 0 && !a.askedEnough():
 		s.giveBack()
 		a.conn = nil
 		a.pool.acquire(a)

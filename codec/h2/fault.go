@@ -15,12 +15,14 @@ func (s *Session) fault(t *Stream, f streamFault) {
 	s.fail(t, streamErrors[s.role][f][retry])
 }
 
-// fail is fault with an error of its own. A client's receiver that has heard a whole response hears nothing more.
+// fail is fault with an error of its own. A client's stream whose response is whole has not failed: its receiver, if it
+// has not heard all of it yet, hears the rest.
 func (s *Session) fail(t *Stream, e *codec.Error) {
-	r := t.receiver
-	if s.role == client && t.heard == partWhole && t.held.size == 0 && t.after == endingNone && t.tunnel != tunnelOpen {
-		r = nil
+	if s.role == client && t.heard == partWhole && t.tunnel != tunnelOpen {
+		s.shut(t)
+		return
 	}
+	r := t.receiver
 	t.receiver = nil
 	s.forget(t)
 	s.dropHeld(t)

@@ -199,12 +199,25 @@ func (s *Session) movedLast(t *Stream) time.Duration {
 	return t.moved
 }
 
-// Tick is due about once a second while Streams is not 0: it resets streams whose queue the peer's windows hold up.
+// Tick is due about once a second while Streams is not 0: it resets streams whose queue the peer's windows hold up. Of a
+// client's session it is due only while there are streams that were released.
 func (s *Session) Tick(now time.Duration) {
 	s.now = now
-	if s.config.WriteStall <= 0 || s.state == wireFull || s.phase == phaseFailed {
+	switch {
+	case s.state == wireFull || s.phase == phaseFailed:
+		return
+	case s.role == client:
+		s.endReleased()
+	case s.config.WriteStall > 0 && !s.endStalled():
 		return
 	}
+	s.pump()
+	s.notify()
+}
+
+// endStalled resets the streams whose queue stands still. It reports false when the session has failed meanwhile.
+func (s *Session) endStalled() bool {
+	now := s.now
 	for i := 0; i < len(s.waiting); {
 		t := s.waiting[i]
 		if now-s.movedLast(t) < s.config.WriteStall {
@@ -214,10 +227,35 @@ func (s *Session) Tick(now time.Duration) {
 		s.reset(t, Cancel)
 		s.fault(t, streamStalled)
 		if s.phase == phaseFailed {
-			return
+			return false
 		}
 		i = 0
 	}
-	s.pump()
-	s.notify()
+	return true
+}
+
+// unseen is Stream.moved of a client's stream that changed since the last Tick, before which it may be long.
+const unseen = time.Duration(-1)
+
+// endReleased resets a client's streams that nobody has any more and whose time is over: to send what is queued, or to
+// hear the server's end of a tunnel.
+func (s *Session) endReleased() {
+	for i := 0; i < len(s.open); {
+		t := s.open[i]
+		limit, since := s.config.WriteStall, s.movedLast(t)
+		if t.state == streamHalfLocal {
+			limit, since = s.config.Linger, t.moved
+		}
+		switch {
+		case t.holder != holderNone:
+			i++
+		case t.moved == unseen:
+			t.moved = s.now
+			i++
+		case limit <= 0 || s.now-since < limit:
+			i++
+		default:
+			t.stop(Cancel)
+		}
+	}
 }

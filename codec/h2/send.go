@@ -147,6 +147,8 @@ func (s *Session) sentEnd(t *Stream) {
 	switch {
 	case t.state == streamShut:
 		s.end(t)
+	case t.holder == holderNone && s.role == client:
+		t.moved = unseen // of a tunnel, which now lingers
 	case t.holder == holderNone:
 		t.stop(NoError) // the request is of no use any more (RFC 9113 section 8.1)
 	}

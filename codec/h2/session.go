@@ -28,8 +28,12 @@ type Config struct {
 	// Secure says that a client's session is over TLS: the scheme of its requests is "https", else "http".
 	Secure bool
 	// WriteStall is the longest that the content queued on a stream may stand still because the peer's windows are
-	// closed; the stream is reset then. 0: for ever.
+	// closed; the stream is reset then. 0: for ever. In a client's session only those that were released: how long another
+	// may wait for the server is its owner's to say.
 	WriteStall time.Duration
+	// Linger is how long a client's session waits for the server to end a tunnel that was released, behind our own end.
+	// 0: for ever.
+	Linger time.Duration
 }
 
 // Wire takes what a session sends. It takes all, and lends nothing back: what it cannot pass on at once it copies.

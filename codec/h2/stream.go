@@ -170,7 +170,8 @@ func (t *Stream) Reset(e *codec.Error) {
 
 // Release gives the stream back: its owner wants nothing more, and hears nothing any more. What a server has queued of a
 // whole response is still sent, and then the rest of the request is stopped (NO_ERROR); what a client has queued of a
-// whole request is, when the response is whole. Else the stream is reset (CANCEL) unless both messages are whole.
+// whole request is, when the response is whole or the request's end is that of a tunnel, which then has Config.Linger to
+// end on the other side. Else the stream is reset (CANCEL) unless both messages are whole.
 func (t *Stream) Release() {
 	s := t.session
 	if invariant.Enabled {
@@ -184,9 +185,12 @@ func (t *Stream) Release() {
 		s.free(t)
 	case s.role == server && t.state == streamHalfLocal:
 		t.stop(NoError)
-	case t.ending != endingNone && (s.role == server || t.heard == partWhole):
+	case t.ending != endingNone && (s.role == server || t.heard == partWhole), t.tunnel == tunnelOpen && !t.sends():
 		if t.heard != partWhole {
 			t.heard = partIgnored
+		}
+		if s.role == client {
+			t.moved = unseen
 		}
 	default:
 		t.stop(Cancel)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"traffic_management/codec"
 	"traffic_management/engine/exchange"
@@ -165,6 +166,48 @@ func TestTunnelToHTTP2(t *testing.T) {
 	a.says("two", true)
 	if !slices.Equal(client.heard, []string{"101 [sec-websocket-protocol: a] [Upgrade: websocket]", "data two end"}) || !client.finished {
 		t.Errorf("the client heard %q, finished %v", client.heard, client.finished)
+	}
+}
+
+// A tunnel that is ended, by silence or for want of time, while a server of HTTP/2 has yet to read: it gets what is queued
+// for it, then the end, and so does the client.
+func TestEndTunnelToHTTP2(t *testing.T) {
+	const sent = 100_000 // more than the server's window
+	for name, c := range map[string]struct {
+		end  func(s *scene)
+		done string
+	}{
+		"silence":      {func(s *scene) { s.loop.Advance(tunnelIdle + time.Second) }, "101 timeout, 0 retries"},
+		"no more time": {func(s *scene) { s.loop.Post(s.entry.Conns.EndTunnels); s.loop.Run() }, "101 cancelled, 0 retries"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			all := s.speak2()
+			s.sends(&s.client, upgrade)
+			a := all.asked[0]
+			a.answers(101, -1, false)
+			a.says("hello", false)
+			a.stream.Hold(true)
+			s.sends(&s.client, strings.Repeat("x", sent))
+			if c.end(s); !strings.HasSuffix(s.client.got, "hello") || s.client.fate != "end" {
+				t.Errorf("the client got %q, then %q", s.client.got, s.client.fate)
+			}
+			if got := strings.Join(s.done, " "); got != c.done {
+				t.Errorf("%q was observed, want %q", got, c.done)
+			}
+			a.stream.Hold(false)
+			s.loop.Run()
+			if got := a.got[len(a.got)-1]; got != "data "+strings.Repeat("x", sent)+" end" {
+				t.Errorf("the server got %d bytes, then %q", len(got)-len("data "), got[max(0, len(got)-10):])
+			}
+			a.says("bye", true) // nobody is there any more
+			a.stream.Release()
+			s.client.conn.Close(false)
+			s.loop.Advance(time.Second)
+			if x := s.targets[0]; x.Open() != 1 || x.Idle() != 1 || x.InFlight() != 0 {
+				t.Errorf("connections to the server: %d open, %d idle, %d in flight", x.Open(), x.Idle(), x.InFlight())
+			}
+		})
 	}
 }
 
