@@ -45,6 +45,7 @@ type JWT struct {
 	Secret          Secret // exactly one of the first three is not empty
 	JWKSFile        string
 	JWKSURL         string
+	TLS             *ServiceTLS       // of JWKSURL; nil: as the defaults are
 	Issuer          string            // empty: any
 	Audience        string            // empty: any
 	ClaimsToHeaders map[string]string // names of fields, by claim
@@ -58,6 +59,7 @@ func (j *JWT) keys(o *object) {
 		"what signs tokens of HS256, and those of HS384 from 48 bytes on, of HS512 from 64; at least 32 bytes, best from the environment")
 	o.key("jwks_file", file(&j.JWKSFile), "a file of public keys, as a JSON Web Key Set; it is read anew when it changes")
 	o.key("jwks_url", webURL(&j.JWKSURL), "where such a set is fetched, every five minutes and when a token names a key that is not in it")
+	o.key("tls", optional(&j.TLS), "How connections to `jwks_url` are secured, where it is `https://`.")
 	o.key("issuer", text(&j.Issuer, "", "a text"), "the `iss` that tokens must have; without it, any or none")
 	o.key("audience", text(&j.Audience, "", "a text"), "the `aud` that tokens must have, among others or alone; without it, any or none")
 	o.key("claims_to_headers", claimsValue{&j.ClaimsToHeaders},
@@ -67,6 +69,9 @@ func (j *JWT) keys(o *object) {
 // check tells of no keys, of keys at two places, and of a secret that can be guessed.
 func (j *JWT) check(l *loader, path string) {
 	l.oneOf(path, map[string]bool{"secret": j.Secret != "", "jwks_file": j.JWKSFile != "", "jwks_url": j.JWKSURL != ""})
+	if j.TLS != nil {
+		l.checkClientTLS(path+".tls", j.TLS, l.refused(path+".jwks_url") || strings.HasPrefix(j.JWKSURL, "https://"), "a jwks_url that is https://")
+	}
 	if n := len(j.Secret); n > 0 && n < minSecret {
 		l.wrong(path+".secret", "expected at least %d bytes, got %d", minSecret, n)
 	}

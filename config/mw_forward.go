@@ -11,6 +11,7 @@ import (
 // ForwardAuth is a server that decides which requests may pass.
 type ForwardAuth struct {
 	Address            RequestURL
+	TLS                *ServiceTLS // nil: as the defaults are
 	Timeout            time.Duration
 	RequestHeaders     []string // empty: the default of the reference
 	ResponseHeaders    []string
@@ -26,6 +27,7 @@ func (f *ForwardAuth) keys(o *object) {
 		"fields of the client's that it is shown, beside `X-Forwarded-*`; without them `Accept`, `Authorization`, `Cookie`, "+
 			"`User-Agent` and `X-Requested-With`")
 	o.key("timeout_ms", milliseconds(&f.Timeout, 5000, 1, dayMillis), "longest wait for the head of its answer; 503 after it")
+	o.key("tls", optional(&f.TLS), "How connections to it are secured, where its address is `https://`.")
 	o.key("trust_forward_header", boolean(&f.TrustForwardHeader, false),
 		"it is told what a trusted peer said about where the request came from, instead of what the connection says")
 }
@@ -34,7 +36,7 @@ func (f *ForwardAuth) keys(o *object) {
 func (f *ForwardAuth) Service() *Service {
 	s := new(Service)
 	section(s).reset()
-	s.Servers = []Server{{URL: f.Address.Server, Weight: 1}}
+	s.Servers, s.TLS = []Server{{URL: f.Address.Server, Weight: 1}}, f.TLS
 	s.Timeouts.Request = f.Timeout
 	s.Timeouts.Connect = min(s.Timeouts.Connect, f.Timeout)
 	s.Timeouts.Queue = min(s.Timeouts.Queue, f.Timeout)
@@ -151,6 +153,10 @@ func (l *loader) checkForwarding(c *Config, name string) {
 	}
 	if v := m.Mirror; v != nil {
 		known(".mirror.service", v.Service)
+	}
+	if f := m.ForwardAuth; f != nil && f.TLS != nil {
+		l.checkClientTLS(path+".forward_auth.tls", f.TLS, l.refused(path+".forward_auth.address") || f.Address.Server.Scheme == SchemeHTTPS,
+			"an address that is https://")
 	}
 	if own := ForwardAuthService(name); m.ForwardAuth != nil && c.Services[own] != nil {
 		l.wrong(path+".forward_auth", "there is a service of the name %q, which is that of its server", own)

@@ -15,6 +15,14 @@ func TestForwardingThatIsWrong(t *testing.T) {
 			`11:74: middlewares.a.forward_auth.response_headers[0]: expected the name of a field, got "X Y"`},
 		{"no time", middlewares(`a: {forward_auth: {address: "http://a", timeout_ms: 0}}`),
 			`11:67: middlewares.a.forward_auth.timeout_ms: expected an integer from 1 to 86400000, got 0`},
+		{"TLS without any", middlewares(`a: {forward_auth: {address: "http://a", tls: {}}}, b: {jwt: {jwks_url: "http://a", tls: {cert_file: x}}}`),
+			`11:55: middlewares.a.forward_auth.tls: only for an address that is https://
+11:98: middlewares.b.jwt.tls: only for a jwks_url that is https://
+11:98: middlewares.b.jwt.tls.key_file: missing, expected the path of the key of cert_file`},
+		{"TLS of keys that are not fetched", middlewares("a: {jwt: {jwks_file: x, tls: {}}}"),
+			`11:39: middlewares.a.jwt.tls: only for a jwks_url that is https://`},
+		{"authorities that nobody asks", middlewares(`a: {forward_auth: {address: "https://a", tls: {ca_file: x, insecure_skip_verify: true}}}`),
+			`11:71: middlewares.a.forward_auth.tls.ca_file: not used with insecure_skip_verify: true`},
 		{"a service of none", middlewares("a: {error_pages: {status: [404], service: apl, path: /}}, b: {mirror: {service: x}}"),
 			`11:57: middlewares.a.error_pages.service: unknown service "apl", did you mean "api"?
 11:95: middlewares.b.mirror.service: unknown service "x"`},

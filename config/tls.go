@@ -107,7 +107,7 @@ func (h *HTTP2) keys(o *object) {
 // maxWindow is the largest flow-control window (RFC 9113 section 6.9.1).
 const maxWindow = 1<<31 - 1
 
-// ServiceTLS is how connections to servers whose URL is https:// are secured.
+// ServiceTLS is how connections to servers whose URL is https:// are secured. It is comparable.
 type ServiceTLS struct {
 	CAFile             string // empty: the authorities of the system
 	ServerName         string // in the server's certificate; empty: the host of its URL
@@ -201,9 +201,14 @@ func (l *loader) checkServiceTLS(path string, s *Service) {
 		return
 	}
 	secure := func(v Server) bool { return v.URL.Scheme == SchemeHTTPS || v.URL == ServerURL{} }
-	path += ".tls"
-	if !slices.ContainsFunc(s.Servers, secure) {
-		l.wrong(path, "only for servers whose URL is https://")
+	l.checkClientTLS(path+".tls", t, slices.ContainsFunc(s.Servers, secure), "servers whose URL is https://")
+}
+
+// checkClientTLS tells of what does not go together in the TLS of connections that the proxy opens; used says that there are
+// some, those to whom.
+func (l *loader) checkClientTLS(path string, t *ServiceTLS, used bool, whom string) {
+	if !used {
+		l.wrong(path, "only for %s", whom)
 	}
 	if t.InsecureSkipVerify && t.CAFile != "" {
 		l.wrong(path+".ca_file", "not used with insecure_skip_verify: true")

@@ -17,9 +17,9 @@ type catalog struct {
 	events      func(upstream.Event) // told what happens to servers; immutable
 	keeper      *certs.Keeper        // immutable, shared by clones
 	services    map[string]*upstream.Service
-	limits      map[string]limit    // by name of the middleware
-	passwords   *mw.Passwords       // immutable, shared by clones
-	keys        map[string]*mw.Keys // that are fetched, by URL
+	limits      map[string]limit       // by name of the middleware
+	passwords   *mw.Passwords          // immutable, shared by clones
+	keys        map[keyOrigin]*mw.Keys // that are fetched
 	routes      numbering[routeName]
 	entryPoints numbering[string]
 }

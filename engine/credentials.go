@@ -59,19 +59,20 @@ func (e *Engine) refreshCredentials() {
 // fetchKeys fetches the keys that the configuration in force names, and ends to fetch those of no use any more. e.changing
 // is held.
 func (e *Engine) fetchKeys() {
+	e.current().snapshot.secureKeys()
 	wanted := e.catalog.keys
-	for url, end := range e.fetching {
-		if wanted[url] == nil {
+	for origin, end := range e.fetching {
+		if wanted[origin] == nil {
 			end()
-			delete(e.fetching, url)
+			delete(e.fetching, origin)
 		}
 	}
-	for url, keys := range wanted {
-		if e.fetching[url] != nil {
+	for origin, keys := range wanted {
+		if e.fetching[origin] != nil {
 			continue
 		}
 		ctx, end := context.WithCancel(e.ctx)
-		e.fetching[url] = end
+		e.fetching[origin] = end
 		e.running.Go(func() { keys.Run(ctx, e.keysFetched) })
 	}
 }

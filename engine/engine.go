@@ -73,7 +73,7 @@ type Engine struct {
 
 	certificates fileWatch
 	credentials  fileWatch
-	fetching     map[string]context.CancelFunc // of keys that are fetched, by URL
+	fetching     map[keyOrigin]context.CancelFunc // of keys that are fetched
 
 	failure atomic.Pointer[loadFailure] // the last; nil when none was
 
@@ -123,7 +123,7 @@ func New(c *config.Config, o Options) (*Engine, error) {
 	e := &Engine{options: o, logger: o.Logger, seed: rand.Uint64(), started: time.Now(),
 		registry: telemetry.New(o.Loops, o.Version, names), group: upstream.NewGroup(o.Loops),
 		handshakes: reactor.NewHandshakes(0, 0), names: newNames(&o), old: generations{ended: make(chan struct{}, 1)},
-		events: make(chan upstream.Event, eventQueue), ended: make(chan struct{}), fetching: map[string]context.CancelFunc{}}
+		events: make(chan upstream.Event, eventQueue), ended: make(chan struct{}), fetching: map[keyOrigin]context.CancelFunc{}}
 	e.keeper = certs.NewKeeper(o.Logger, o.Inherited.secrets(), e.registry.StapleFetched)
 	e.catalog = newCatalog(e.happened, e.keeper)
 	e.overload = newOverload(o.Logger, newMemoryMeter().read, e.onEach((*worker).relieve), e.onEach((*worker).letGo))

@@ -41,7 +41,8 @@ type builder struct {
 	known   *catalog
 	own     Middlewares
 	filters map[string]exchange.Filter // by name of the middleware; all routes that name it share one
-	keys    map[string]*mw.Keys        // that are fetched, by URL
+	keys    map[keyOrigin]*mw.Keys     // that are fetched
+	fetch   map[string]*mw.Keys        // the same, by name of the middleware
 	errs    config.Errors
 }
 
@@ -68,7 +69,7 @@ var makers = map[string]func(b *builder, name string, m *config.Middleware) (exc
 
 // makeFilters makes the filters of all middlewares, also of those that no router names: their faults are told, too.
 func (b *builder) makeFilters() {
-	b.filters, b.keys = map[string]exchange.Filter{}, map[string]*mw.Keys{}
+	b.filters, b.keys, b.fetch = map[string]exchange.Filter{}, map[keyOrigin]*mw.Keys{}, map[string]*mw.Keys{}
 	for _, name := range slices.Sorted(maps.Keys(b.config.Middlewares)) {
 		m := b.config.Middlewares[name]
 		var f exchange.Filter

@@ -9,6 +9,7 @@ import (
 	"traffic_management/config"
 	"traffic_management/engine/exchange"
 	"traffic_management/mw"
+	"traffic_management/telemetry"
 )
 
 func (b *builder) basicAuth(name string, m *config.Middleware) (exchange.Filter, error) {
@@ -47,7 +48,8 @@ func (b *builder) jwt(name string, m *config.Middleware) (exchange.Filter, error
 		key += ".jwks_file"
 		o.Keys, err = mw.FileKeys(c.JWKSFile)
 	default:
-		o.Keys = b.fetched(c.JWKSURL)
+		o.Keys = b.fetched(c)
+		b.fetch[name] = o.Keys
 	}
 	if err != nil {
 		return nil, at(b.config, key, err)
@@ -55,15 +57,46 @@ func (b *builder) jwt(name string, m *config.Middleware) (exchange.Filter, error
 	return mw.NewJWT(o), nil
 }
 
-// fetched are the keys at a URL: those that are there already when the configuration before has them, too.
-func (b *builder) fetched(url string) *mw.Keys {
-	k := b.keys[url]
+// keyOrigin is where keys come from, and how the connection is secured: with the same they are the same.
+type keyOrigin struct {
+	url string
+	tls config.ServiceTLS
+}
+
+// fetched are the keys from a URL: those that are there already when the configuration before has them, too.
+func (b *builder) fetched(c *config.JWT) *mw.Keys {
+	origin := keyOrigin{url: c.JWKSURL}
+	if c.TLS != nil {
+		origin.tls = *c.TLS
+	}
+	k := b.keys[origin]
 	if k == nil {
-		k = b.known.keys[url]
+		k = b.known.keys[origin]
 	}
 	if k == nil {
-		k = mw.FetchedKeys(url)
+		k = mw.FetchedKeys(origin.url)
 	}
-	b.keys[url] = k
+	b.keys[origin] = k
 	return k
+}
+
+// secureKeys has keys fetched over connections that are secured as the files say now.
+func (s *snapshot) secureKeys() {
+	for name, client := range s.secured.keys {
+		if k := s.fetched[name]; k != nil {
+			k.Secure(client.Config())
+		}
+	}
+}
+
+// Keys is the telemetry.Source's.
+func (s source) Keys(yield func(telemetry.KeysSample)) {
+	state := s.current()
+	if state == nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(state.snapshot.fetched)) {
+		k := state.snapshot.fetched[name]
+		yield(telemetry.KeysSample{Middleware: name, Fetched: k.Fetched(), Failed: k.Failed(), Last: k.LastFetched()})
+	}
 }

@@ -23,7 +23,8 @@ type snapshot struct {
 	entryPoints []*entryPoint // by name
 	services    []*service    // by name, those that middlewares stand for included
 	mirrors     map[string]*mw.Mirror
-	warnings    []string // what is odd about routers and certificates, for the log
+	fetched     map[string]*mw.Keys // by name of the middleware
+	warnings    []string            // what is odd about routers and certificates, for the log
 	secured     secured
 	credentials map[string]refreshable // that were read from files, by name of the middleware
 }
@@ -50,7 +51,7 @@ func build(c *config.Config, known *catalog, own Middlewares) (*snapshot, error)
 	}
 	b := &builder{config: c, known: known, own: own}
 	b.makeFilters()
-	s.mirrors = b.mirrors()
+	s.mirrors, s.fetched = b.mirrors(), b.fetch
 	s.credentials = refreshables(b.filters)
 	entries := make(map[string][]routing.Entry[*exchange.Route])
 	for _, name := range slices.Sorted(maps.Keys(c.Routers)) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"traffic_management/config"
@@ -13,11 +14,12 @@ import (
 type secured struct {
 	servers map[string]*certs.Server // by entry point, of those with TLS
 	clients map[string]*certs.Client // by service, of those with a server that wants it
+	keys    map[string]*certs.Client // by middleware, of those that say how their keys are fetched
 }
 
 // secure reads the certificates that a configuration names. The errors are everything that is wrong with them.
 func secure(c *config.Config, services map[string]*config.Service, k *certs.Keeper) (secured, config.Errors) {
-	s := secured{servers: map[string]*certs.Server{}, clients: map[string]*certs.Client{}}
+	s := secured{servers: map[string]*certs.Server{}, clients: map[string]*certs.Client{}, keys: map[string]*certs.Client{}}
 	var errs config.Errors
 	add := func(faults []certs.Fault) {
 		for _, f := range faults {
@@ -34,12 +36,27 @@ func secure(c *config.Config, services map[string]*config.Service, k *certs.Keep
 	https := func(v config.Server) bool { return v.URL.Scheme == config.SchemeHTTPS }
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		if v := services[name]; slices.ContainsFunc(v.Servers, https) {
-			client, faults := k.NewClient(name, v.TLS)
+			client, faults := k.NewClient(name, tlsKey(c, name), v.TLS)
 			s.clients[name] = client
 			add(faults)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Middlewares)) {
+		if j := c.Middlewares[name].JWT; j != nil && j.TLS != nil {
+			client, faults := k.NewClient(name+"@jwt", "middlewares."+name+".jwt.tls", j.TLS)
+			s.keys[name] = client
+			add(faults)
+		}
+	}
 	return s, errs
+}
+
+// tlsKey is where the configuration says how connections to a service's servers are secured.
+func tlsKey(c *config.Config, service string) string {
+	if c.Services[service] == nil {
+		return "middlewares." + strings.TrimSuffix(service, config.ForwardAuthService("")) + ".forward_auth.tls"
+	}
+	return "services." + service + ".tls"
 }
 
 // warnings is what is odd about the certificates, for the log.
@@ -57,8 +74,10 @@ func (s *secured) files() (files []string) {
 	for _, server := range s.servers {
 		files = append(files, server.Files()...)
 	}
-	for _, client := range s.clients {
-		files = append(files, client.Files()...)
+	for _, clients := range []map[string]*certs.Client{s.clients, s.keys} {
+		for _, client := range clients {
+			files = append(files, client.Files()...)
+		}
 	}
 	slices.Sort(files)
 	return slices.Compact(files)
@@ -90,6 +109,10 @@ func (e *Engine) refreshCertificates() {
 			e.names.secure(name, s.clients[name].Config())
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.keys)) {
+		e.refreshed("middleware", name, s.keys[name].Refresh)
+	}
+	e.current().snapshot.secureKeys()
 }
 
 // refreshed reads the files of one entry point or service anew, and logs and counts what came of it.

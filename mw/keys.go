@@ -2,6 +2,7 @@ package mw
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,11 +31,15 @@ type Keys struct {
 	// Immutable:
 	file  string
 	url   string
-	http  *http.Client
+	http  *http.Client // but for its Transport
 	pause time.Duration
 	wake  chan struct{} // of capacity 1: Run is asked for a fetch
 
-	set atomic.Pointer[keySet] // nil: there is none yet
+	set     atomic.Pointer[keySet]     // nil: there is none yet
+	tls     atomic.Pointer[tls.Config] // of connections to the URL; nil: as the system has it
+	fetched atomic.Uint64
+	failed  atomic.Uint64
+	last    atomic.Int64 // when a set was fetched, in milliseconds since 1970; 0: never
 
 	mu       sync.Mutex // guards what follows; not for requests whose key is there
 	state    fetchState
@@ -76,8 +81,7 @@ func FileKeys(path string) (*Keys, error) {
 func FetchedKeys(url string) *Keys {
 	return &Keys{url: url, pause: keysPause, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		http: &http.Client{
-			Timeout:   fetchTimeout,
-			Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, ForceAttemptHTTP2: true},
+			Timeout: fetchTimeout,
 			CheckRedirect: func(r *http.Request, via []*http.Request) error {
 				if len(via) > 3 || r.URL.Scheme != via[0].URL.Scheme {
 					return errors.New("redirected too often, or to another scheme")
@@ -85,6 +89,39 @@ func FetchedKeys(url string) *Keys {
 				return nil
 			},
 		}}
+}
+
+// Secure says how connections to the URL are secured from now on: another config than before has the set fetched anew. c is
+// not changed.
+func (k *Keys) Secure(c *tls.Config) {
+	if k.tls.Swap(c) == c {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.request()
+}
+
+// request asks Run for a fetch, unless there is one already. mu is held.
+func (k *Keys) request() {
+	if k.state == fetchIdle {
+		k.state = fetchDue
+		k.wake <- struct{}{} // there is room: begin took what was there
+	}
+}
+
+// Fetched is how many fetches have brought a set that can be used, changed or not.
+func (k *Keys) Fetched() uint64 { return k.fetched.Load() }
+
+// Failed is how many have not.
+func (k *Keys) Failed() uint64 { return k.failed.Load() }
+
+// LastFetched is when the last one did; the zero Time when none has.
+func (k *Keys) LastFetched() time.Time {
+	if at := k.last.Load(); at != 0 {
+		return time.UnixMilli(at)
+	}
+	return time.Time{}
 }
 
 // Files are the paths of what Refresh reads.
@@ -136,6 +173,7 @@ func (k *Keys) Run(ctx context.Context, tell func(url string, changed bool, err 
 	for ctx.Err() == nil {
 		changed, err := k.fetch(ctx)
 		if ctx.Err() == nil {
+			k.count(err)
 			tell(name, changed, err)
 		}
 		next := keysInterval*9/10 + rand.N(keysInterval/5)
@@ -152,6 +190,16 @@ func (k *Keys) Run(ctx context.Context, tell func(url string, changed bool, err 
 		k.begin()
 	}
 	k.finish(fetchOver)
+}
+
+// count notes how a fetch ended.
+func (k *Keys) count(err error) {
+	if err != nil {
+		k.failed.Add(1)
+		return
+	}
+	k.last.Store(time.Now().UnixMilli())
+	k.fetched.Add(1)
 }
 
 // begin is the state of a fetch, for whatever reason it is made.
@@ -181,7 +229,10 @@ func (k *Keys) fetch(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
-	response, err := k.http.Do(request)
+	client := *k.http
+	client.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, ForceAttemptHTTP2: true,
+		TLSClientConfig: k.tls.Load().Clone()} // the transport changes it
+	response, err := client.Do(request)
 	if err != nil {
 		return false, err
 	}
@@ -211,10 +262,7 @@ func (k *Keys) await(ctx context.Context) {
 		k.mu.Unlock()
 		return
 	}
-	if k.state == fetchIdle {
-		k.state = fetchDue
-		k.wake <- struct{}{} // there is room: begin took what was there
-	}
+	k.request()
 	ended := k.ended
 	k.awaiting++
 	k.mu.Unlock()

@@ -64,6 +64,7 @@ garbage collector), ` + "`process_open_fds` against `process_max_fds`" + `.
 | Is memory short | ` + "`traffic_overload_level > 0`" + ` |
 | Which certificates expire within two weeks | ` + "`traffic_tls_certificate_expiry_timestamp_seconds - time() < 14 * 86400`" + ` |
 | Was a changed certificate refused | ` + "`increase(traffic_tls_certificate_reloads_total{result=\"failure\"}[1h]) > 0`" + ` |
+| Are keys of tokens older than half an hour | ` + "`time() - traffic_jwks_last_success_timestamp_seconds > 1800`" + ` |
 | Was the last configuration refused | ` + "`traffic_config_last_load_successful == 0`" + ` |
 `)
 	return b.String()

@@ -157,6 +157,13 @@ func (s scrape) now(r *Registry, source Source) {
 			s.counter(mirrorShed, uint64(m.Shed), name)
 		}
 	})
+	keys := map[string]bool{}
+	source.Keys(func(k KeysSample) {
+		if name := valid(k.Middleware); !keys[name] {
+			keys[name] = true
+			s.keys(name, &k)
+		}
+	})
 	certificates := map[[2]string]bool{}
 	source.Certificates(func(c CertificateSample) {
 		key := [2]string{valid(c.EntryPoint), valid(c.File)}
@@ -178,6 +185,16 @@ func (s scrape) server(service, name string, v *ServerSample) {
 	s.gauge(serverInFlight, float64(v.InFlight), service, name)
 	s.gauge(serverOpenConnections, float64(v.Open), service, name)
 	s.gauge(serverIdleConnections, float64(v.Idle), service, name)
+}
+
+func (s scrape) keys(middleware string, k *KeysSample) {
+	s.counter(keysFetches, k.Fetched, middleware, success.String())
+	s.counter(keysFetches, k.Failed, middleware, failure.String())
+	last := 0.0
+	if !k.Last.IsZero() {
+		last = float64(k.Last.UnixMilli()) / 1e3
+	}
+	s.gauge(keysLastFetch, last, middleware)
 }
 
 func (s scrape) process(p ProcessSample) {

@@ -80,6 +80,12 @@ func (testSource) Mirrors(yield func(MirrorSample)) {
 	yield(MirrorSample{"shadow", 12, 3})
 }
 
+func (testSource) Keys(yield func(KeysSample)) {
+	yield(KeysSample{"token", 7, 2, time.UnixMilli(1893456000500)})
+	yield(KeysSample{"token", 8, 2, time.Time{}})
+	yield(KeysSample{"never", 0, 1, time.Time{}})
+}
+
 func (testSource) Certificates(yield func(CertificateSample)) {
 	c := CertificateSample{"https", "/etc/a.crt", "a.example", time.Unix(1893456000, 0)}
 	yield(c)

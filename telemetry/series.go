@@ -55,6 +55,8 @@ const (
 	breakerChanges
 	mirrorSent
 	mirrorShed
+	keysFetches
+	keysLastFetch
 	loopTurnDuration
 	loopStalls
 	loopAcceptPauses
@@ -213,6 +215,12 @@ var catalogue = [seriesCount]description{
 		"Copies of requests that a middleware began to send.", []string{"middleware"}, nil},
 	mirrorShed: {"traffic_mirror_shed_total", counterKind,
 		"Copies of requests that were due and were not begun, or were given up, for want of room.", []string{"middleware"}, nil},
+	keysFetches: {"traffic_jwks_fetches_total", counterKind,
+		"Fetches of the keys of tokens that a middleware names, by result: success, or failure when those from before stay. Middlewares with the same URL share them.",
+		[]string{"middleware", "result"}, nil},
+	keysLastFetch: {"traffic_jwks_last_success_timestamp_seconds", gaugeKind,
+		"When the keys of tokens that a middleware names were last fetched, in seconds since 1970; 0 when they never were.",
+		[]string{"middleware"}, nil},
 
 	loopTurnDuration: {"traffic_loop_turn_duration_seconds", histogramKind,
 		"Time one turn of an event loop took; its count is the number of turns.", byLoop, turnScale},

@@ -15,6 +15,8 @@ type Source interface {
 	Breakers(yield func(BreakerSample))
 	// Mirrors calls yield for every middleware in use that copies requests.
 	Mirrors(yield func(MirrorSample))
+	// Keys calls yield for every middleware in use that has keys fetched.
+	Keys(yield func(KeysSample))
 	// Certificates calls yield for every certificate of every entry point in use.
 	Certificates(yield func(CertificateSample))
 	Process() ProcessSample
@@ -58,6 +60,13 @@ func (s BreakerState) String() string { return [...]string{"closed", "half_open"
 type MirrorSample struct {
 	Middleware string
 	Sent, Shed int64 // copies that were begun; that were due and were not begun, or given up
+}
+
+// KeysSample is one middleware that has the keys of tokens fetched.
+type KeysSample struct {
+	Middleware      string
+	Fetched, Failed uint64    // fetches that brought keys that can be used, or did not
+	Last            time.Time // of the last that did; zero: none
 }
 
 // CertificateSample is one certificate of an entry point now.

@@ -16,7 +16,7 @@ const sessionsKept = 256
 // read anew at any time.
 type Client struct {
 	// Immutable:
-	key    string // of the configuration: "services.api.tls"
+	key    string // of the configuration, as in "services.api.tls"
 	config config.ServiceTLS
 
 	mu   sync.Mutex // guards what follows, and is held while files are read
@@ -25,13 +25,13 @@ type Client struct {
 	tls  *tls.Config
 }
 
-// NewClient reads the files of a service's TLS; c is nil for a service that leaves everything as it is by default. The
-// faults are everything that is wrong with them; without any there is a Client.
-func (k *Keeper) NewClient(service string, c *config.ServiceTLS) (*Client, []Fault) {
+// NewClient reads the files of a service's TLS, which has this key in the configuration; c is nil for a service that leaves
+// everything as it is by default. The faults are everything that is wrong with them; without any there is a Client.
+func (k *Keeper) NewClient(service, key string, c *config.ServiceTLS) (*Client, []Fault) {
 	if c == nil {
 		c = &config.ServiceTLS{}
 	}
-	next := &Client{key: "services." + service + ".tls", config: *c}
+	next := &Client{key: key, config: *c}
 	if _, faults := next.Refresh(); len(faults) > 0 {
 		return nil, faults
 	}

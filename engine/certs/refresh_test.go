@@ -169,7 +169,7 @@ func TestClient(t *testing.T) {
 	} {
 		c := whole
 		tc.alter(&c)
-		client, faults := b.keeper.NewClient("app", &c)
+		client, faults := b.keeper.NewClient("app", "services.app.tls", &c)
 		if len(faults) > 0 {
 			t.Fatal(faults)
 		}
@@ -185,7 +185,7 @@ func TestClient(t *testing.T) {
 	}
 	missing := whole
 	missing.CAFile, missing.KeyFile = "/missing", "/missing"
-	if _, faults := b.keeper.NewClient("app", &missing); len(faults) != 2 || faults[0].Key != "services.app.tls.ca_file" || faults[1].Key != "services.app.tls.key_file" {
+	if _, faults := b.keeper.NewClient("app", "services.app.tls", &missing); len(faults) != 2 || faults[0].Key != "services.app.tls.ca_file" || faults[1].Key != "services.app.tls.key_file" {
 		t.Errorf("faults %v", faults)
 	}
 }
@@ -197,7 +197,7 @@ func TestClientStays(t *testing.T) {
 	c := config.ServiceTLS{CAFile: b.ca.WriteCA(b.dir)}
 	client := func() *Client {
 		t.Helper()
-		v, faults := b.keeper.NewClient("app", &c)
+		v, faults := b.keeper.NewClient("app", "services.app.tls", &c)
 		if len(faults) > 0 {
 			t.Fatal(faults)
 		}
