@@ -112,6 +112,7 @@ func (w *shortWire) Queued() int               { return 0 }
 func (w *shortWire) Unsent() int               { return 0 }
 func (w *shortWire) EOF() bool                 { return false }
 func (w *shortWire) Hold(bool)                 {}
+func (w *shortWire) Portion(func() int)        {}
 func (w *shortWire) Wake()                     {}
 func (w *shortWire) CloseWrite()               {}
 func (w *shortWire) Close(bool)                {}

@@ -66,6 +66,7 @@ func (c *benchConn) Write(p []byte)            { c.out = append(c.out, p...) }
 func (c *benchConn) Queued() int               { return 0 }
 func (c *benchConn) EOF() bool                 { return false }
 func (c *benchConn) Hold(bool)                 {}
+func (c *benchConn) Portion(func() int)        {}
 func (c *benchConn) Wake()                     {}
 func (c *benchConn) CloseWrite()               {}
 func (c *benchConn) Close(bool)                {}

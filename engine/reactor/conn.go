@@ -16,6 +16,8 @@ import (
 const (
 	// ReadSize is how many bytes one system call asks for.
 	ReadSize = 64 << 10
+	// SipSize is the least that one asks for, whatever a Portion says. Most response heads fit in it.
+	SipSize = 4 << 10
 	// MaxInput is how many bytes a sink may leave unconsumed; a connection that has more is not read until some are
 	// consumed. A sink that waits for a longer message must consume it in parts.
 	MaxInput = 128 << 10
@@ -97,6 +99,7 @@ type socket struct {
 	loop *EventLoop
 	sink Sink // nil once it is to hear nothing any more
 
+	portion func() int // nil: nobody is asked
 	received
 	out output
 
@@ -193,14 +196,15 @@ func (s *socket) read() (told bool) {
 	buf := s.loop.input
 	from := len(s.in)
 	end := from
+	size := s.readSize()
 	var errno syscall.Errno
-	for end+ReadSize <= len(buf) {
-		n, room := 0, ReadSize
+	for end+size <= len(buf) {
+		n, room := 0, size
 		if s.early != 0 {
 			room = earlySlot
 			n, errno = s.takeEarly(buf[end:])
 		} else {
-			n, errno = recv(s.fd, buf[end:end+ReadSize])
+			n, errno = recv(s.fd, buf[end:end+size])
 		}
 		if errno != 0 {
 			break
@@ -210,7 +214,7 @@ func (s *socket) read() (told bool) {
 			break
 		}
 		end += n
-		if n == ReadSize {
+		if n == size {
 			break
 		}
 		if s.input == inputReady && n < room {
@@ -244,6 +248,14 @@ func (s *socket) read() (told bool) {
 		s.fail(os.NewSyscallError("read", s.fault))
 	}
 	return told
+}
+
+// readSize is how many bytes the next system call asks for.
+func (s *socket) readSize() int {
+	if s.portion == nil {
+		return ReadSize
+	}
+	return min(max(s.portion(), SipSize), ReadSize)
 }
 
 // tell calls OnData and keeps what the sink leaves of the shared buffer.
@@ -326,6 +338,8 @@ func (s *socket) Hold(on bool) {
 		s.visitLater()
 	}
 }
+
+func (s *socket) Portion(portion func() int) { s.portion = portion }
 
 func (s *socket) Wake() {
 	if s.phase.hears() {

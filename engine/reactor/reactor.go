@@ -92,6 +92,10 @@ type Conn interface {
 	// Hold pauses (true) or resumes (false) reading. Counted: reading goes on when every holder let go. A resumed
 	// connection that has input, or may have, hears OnData again, later in the turn.
 	Hold(on bool)
+	// Portion has portion asked before each read how many bytes are worth taking, by who can keep few: the read takes no
+	// more, but may take SipSize, and with TLS a record. portion must not call the connection. Unasked a read takes
+	// ReadSize.
+	Portion(portion func() int)
 	// Wake makes OnData be called once more, later in the turn, even without new input, unless reading is held.
 	Wake()
 	// SetSink makes s hear the connection from now on: after an upgrade, or when a pooled connection finds a new user.

@@ -204,6 +204,8 @@ func (c *tlsConn) Peer() netip.AddrPort { return c.raw.peer }
 
 func (c *tlsConn) Local() netip.AddrPort { return c.raw.Local() }
 
+func (c *tlsConn) Portion(portion func() int) { c.raw.Portion(portion) }
+
 func (c *tlsConn) SetSink(s Sink) {
 	if c.stage != tlsGone {
 		c.sink = s

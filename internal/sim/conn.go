@@ -47,6 +47,8 @@ type conn struct {
 	timer  reactor.Timer // bounds a gentle close
 	queued int           // bytes queued when the timer was armed
 
+	portion func() int // nil: nobody is asked
+
 	in    []byte // unconsumed
 	lent  []byte // all memory of in, which is overwritten when its loan ends
 	out   []byte // gathered or refused
@@ -108,6 +110,8 @@ func (c *conn) Hold(on bool) {
 	c.visitLater()
 }
 
+func (c *conn) Portion(portion func() int) { c.portion = portion }
+
 func (c *conn) Wake() {
 	if c.phase.hears() {
 		c.marks |= markWake
@@ -156,7 +160,11 @@ func (c *conn) receive() (told bool) {
 		return false
 	}
 	for c.readable() {
-		p := c.socket.take(reactor.ReadSize)
+		size := reactor.ReadSize
+		if c.portion != nil {
+			size = min(max(c.portion(), reactor.SipSize), size)
+		}
+		p := c.socket.take(size)
 		c.in = append(c.in[:len(c.in):len(c.in)], p...)
 		c.keep()
 		// The end is seen with the last bytes, or by the next read.
