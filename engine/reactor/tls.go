@@ -49,6 +49,10 @@ type tlsConn struct {
 	// Owned with the tls.Conn: see transport.
 	behind []byte // records that the handshake's goroutine took and did not need
 	record int    // bytes of the record being read that are still to be given to crypto/tls
+	given  int    // records that were
+
+	idleRecords int     // spent of idleBurst
+	idleSince   Instant // when the allowance last grew
 
 	lost               int // plaintext that was given up before it was sealed
 	sealed, sealedSize int // plaintext, and the records it became, since the socket last had nothing unsent

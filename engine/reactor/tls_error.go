@@ -44,6 +44,8 @@ var (
 	// ErrTruncated is the end of a connection without close_notify: anybody on the way may have cut it (RFC 8446
 	// section 6.1).
 	ErrTruncated = errors.New("reactor: TLS connection ended without close_notify")
+	// ErrIdleRecords ends a connection whose peer sends records without content, again and again.
+	ErrIdleRecords = errors.New("reactor: TLS records without content, too many")
 
 	errShed   = errors.New("too many handshakes wait")
 	errHungUp = errors.New("the peer hung up")

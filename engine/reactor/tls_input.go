@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"io"
+	"time"
 
 	"traffic_management/internal/invariant"
 )
@@ -51,9 +52,16 @@ func (c *tlsConn) unseal() (news bool, lent []byte) {
 			}
 			break
 		}
+		before := c.given
 		n, err := c.tls.Read(buf[end:])
 		end += n
+		idle := c.given - before
+		if n > 0 {
+			idle--
+		}
 		switch {
+		case idle > 0 && !c.allowsIdle(idle):
+			c.input, c.fault = tlsInputFailed, ErrIdleRecords
 		case err == nil || err == errNoRecord:
 		case err == io.EOF:
 			c.input = tlsInputEnded
@@ -68,6 +76,28 @@ func (c *tlsConn) unseal() (news bool, lent []byte) {
 		c.in = lent
 	}
 	return lent != nil || c.input == tlsInputEnded, lent
+}
+
+// Records without content, above all KeyUpdate (RFC 8446 section 4.6.3), cost far more than their size: keys are derived,
+// and an answer waits in the socket's queue, whether the peer reads or not. crypto/tls allows 16 in a row, and as many
+// again behind a byte of content.
+const (
+	idleBurst = 32
+	idleEvery = time.Second // then one in so long
+)
+
+// allowsIdle takes n records without content from the allowance; false when they are more than it has.
+func (c *tlsConn) allowsIdle(n int) bool {
+	now := c.loop.Now()
+	if c.idleRecords == 0 {
+		c.idleSince = now
+	}
+	if gained := int(now.Sub(c.idleSince) / idleEvery); gained > 0 {
+		c.idleRecords = max(c.idleRecords-gained, 0)
+		c.idleSince = c.idleSince.Add(time.Duration(gained) * idleEvery)
+	}
+	c.idleRecords += n
+	return c.idleRecords <= idleBurst
 }
 
 // records is what crypto/tls reads next.

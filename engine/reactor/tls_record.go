@@ -88,7 +88,9 @@ func (t *transport) Read(p []byte) (int, error) {
 // take copies to p what there is in b of the record that is being read, or of the next one.
 func (t *transport) take(p, b []byte) int {
 	if t.record == 0 {
-		t.record = wholeRecord(b)
+		if t.record = wholeRecord(b); t.record > 0 {
+			t.given++
+		}
 	}
 	n := copy(p, b[:t.record])
 	t.record -= n
