@@ -34,6 +34,7 @@ type Attempt struct {
 	// Owned by the loop:
 	service  *Service
 	receiver codec.Receiver
+	taker    Taker     // of the response's content; nil: takes whatever comes
 	pool     *pool     // nil when no server was found
 	awaits   awaited   // in AttemptOpening
 	conn     carrier   // from AttemptReady on

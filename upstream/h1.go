@@ -45,6 +45,14 @@ func (c *h1conn) carry(a *Attempt) {
 	a.bind(c)
 }
 
+// portion is how much of a response is worth reading.
+func (c *h1conn) portion() int {
+	if a := c.attempt; a != nil && a.taker != nil {
+		return a.taker.Fits()
+	}
+	return reactor.ReadSize
+}
+
 // OnDrained is the Sink's: the queue has room again.
 func (c *h1conn) OnDrained() {
 	if a := c.attempt; a != nil && a.state == AttemptOpen {

@@ -155,6 +155,7 @@ func (p *Pools) receive(from *pool, fd int, answer bool) {
 	if fd >= 0 {
 		c := &h1conn{pool: q, state: connBusy, served: 1}
 		c.conn = p.loop.Attach(fd, c)
+		c.conn.Portion(c.portion)
 		q.turns = 0
 		q.put(c)
 	}

@@ -139,6 +139,7 @@ func (o *opening) OnDrained() {
 	}
 	c := &h1conn{pool: q, conn: o.conn}
 	o.conn.SetSink(c)
+	o.conn.Portion(c.portion)
 	q.pace.trip = q.pools.loop.Now().Sub(o.since)
 	q.begin(c, o.opened())
 	for a := o.opened(); a != nil; a = o.opened() {

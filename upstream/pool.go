@@ -111,7 +111,7 @@ func (p *Pools) newAttempt() *Attempt {
 }
 
 func (p *Pools) freeAttempt(a *Attempt) {
-	a.service, a.receiver, a.pool, a.conn, a.awaits, a.err, a.next = nil, nil, nil, nil, nil, nil, nil
+	a.service, a.receiver, a.taker, a.pool, a.conn, a.awaits, a.err, a.next = nil, nil, nil, nil, nil, nil, nil, nil
 	a.state, a.released, a.pipe, a.holds, a.asked = AttemptFree, false, nil, 0, 0
 	a.sent, a.answered, a.queued, a.connecting, a.status = 0, 0, 0, 0, 0
 	p.attempts = append(p.attempts, a)

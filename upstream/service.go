@@ -146,6 +146,12 @@ func (s *Service) reweigh() {
 	}
 }
 
+// Taker takes the content of a response. It belongs to the loop.
+type Taker interface {
+	// Fits is how many bytes more it can pass on, or may keep: who gives it more fills memory.
+	Fits() int
+}
+
 // Query is what one attempt is asked for with. The zero value asks for any server.
 type Query struct {
 	Tried   []*Target       // chosen only when there is no other
@@ -153,6 +159,7 @@ type Query struct {
 	Key     uint64          // with ConsistentHash: Service.Key of the request
 	Stick   *Target         // Service.Stuck of the request; chosen unless it was tried or cannot be used
 	Shape   Shape           // what connections the request can use
+	Taker   Taker           // nil: takes whatever comes
 	Breaker *ServiceBreaker // servers whose part of it is open are left out; nil: none are
 	Timeout time.Duration   // of the attempt, waiting and connecting included, until the response head or, while the
 	// server takes content, of its silence; 0: Options.RequestTimeout, from when there is a connection
@@ -164,6 +171,7 @@ func (s *Service) Open(p *Pools, q *Query, r codec.Receiver) *Attempt {
 	l := p.local(s)
 	a := p.newAttempt()
 	a.service, a.receiver, a.opened, a.timeout, a.shape = s, r, p.loop.Now(), q.Timeout, q.Shape
+	a.taker = q.Taker
 	i, broken := l.choose(p, q, a)
 	l.balancer.ask.tried = nil // it was lent
 	if i < 0 {

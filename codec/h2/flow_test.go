@@ -329,3 +329,59 @@ func TestStall(t *testing.T) {
 		t.Errorf("%d streams, %d queued", b.session.Streams(), b.session.queued)
 	}
 }
+
+// TestFits: whoever gets no more than fits, but for a sip, fills no more than the connection may have queued and a sip for
+// each stream, whichever window is closed and however nearly.
+func TestFits(t *testing.T) {
+	const sip, read, streams = 4 << 10, 64 << 10, 50
+	for _, c := range []struct {
+		name               string
+		stream, connection uint32 // windows, to begin with and beyond 65535
+		full               bool   // the wire
+	}{
+		{"the streams' windows are closed", 0, 1 << 30, false},
+		{"all but closed", 1, 1 << 30, false},
+		{"the connection's is closed", 1 << 30, 0, false},
+		{"all are", 0, 0, false},
+		{"the client does not read", 1 << 30, 1 << 30, true},
+	} {
+		b := newBed(t, server, testConfig)
+		b.must(b.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: c.stream}))
+		if c.connection > 0 {
+			b.must(b.framer.WriteWindowUpdate(0, c.connection))
+		}
+		for i := range uint32(streams) {
+			b.get(2*i+1, true)
+		}
+		b.did()
+		if c.full {
+			b.wire.queued = codec.HighMark + 1
+		}
+		held := 0
+		for i := range uint32(streams) {
+			s := b.events.streams[2*i+1].stream
+			s.Head(response(200, -1), false)
+			for s.Queued() <= codec.HighMark {
+				s.Data(make([]byte, min(max(s.Fits(), sip), read)), false)
+			}
+			held++
+		}
+		if most := b.session.maxQueued + streams*(sip+1); b.session.queued > most || held != streams {
+			t.Errorf("%s: %d bytes are queued on %d streams, more than %d", c.name, b.session.queued, held, most)
+		}
+	}
+	b, r := opened(t, testConfig)
+	r.stream.Head(response(200, -1), false)
+	b.session.queued = b.session.maxQueued - 100
+	if got := r.stream.Fits(); got != 65535 {
+		t.Errorf("%d fit through the windows", got)
+	}
+	b.session.window = 10
+	if got := r.stream.Fits(); got != 100 {
+		t.Errorf("%d fit where 100 may wait", got)
+	}
+	b.session.queued = 0
+	if got := r.stream.Fits(); got != int(b.session.maxQueued) {
+		t.Errorf("%d fit where nothing waits", got)
+	}
+}

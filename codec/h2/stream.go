@@ -143,6 +143,17 @@ func (t *Stream) Queued() int {
 	return n
 }
 
+// Fits is how many bytes of content are worth getting for the stream now: as many as can leave at once, or as may wait
+// until the connection has Config.MaxQueued queued. 0 while there is room for none.
+func (t *Stream) Fits() int {
+	s := t.session
+	room := max(0, s.maxQueued-s.queued)
+	if s.state != wireFull {
+		room = max(room, int64(min(s.window, t.window)))
+	}
+	return int(room)
+}
+
 // Hold is codec.Stream's: held content is kept, within the stream's window.
 func (t *Stream) Hold(on bool) {
 	if on {

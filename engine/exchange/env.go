@@ -52,6 +52,8 @@ type Route struct {
 type Observer interface{ Done(x *Exchange) }
 
 // Client is the frontend's side of an exchange.
+//
+// One that is an upstream.Taker, too, is asked how much of the response is worth reading from its server.
 type Client interface {
 	codec.Stream
 	// Finished says that the exchange is over and must not be touched any more. It comes after the event in which the

@@ -240,6 +240,7 @@ func (x *Exchange) open() {
 	x.holdContent()
 	s := x.Route.Service
 	q := upstream.Query{Tried: x.tried, Lost: x.lostServer(), Breaker: x.Route.Breaker}
+	q.Taker, _ = x.client.(upstream.Taker)
 	if p := x.Route.Retry; p != nil {
 		q.Timeout = p.AttemptTimeout
 	}

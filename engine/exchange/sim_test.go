@@ -124,7 +124,8 @@ func newWorld(t testing.TB, seed uint64) *world {
 			BodyMinRate: 10, IdleTimeout: clientIdle, WriteTimeout: writeTimeout, Limits: h1.Limits{HeadBytes: 4096, Fields: 30},
 			MaxRequests: []int{0, 0, 2, 3}[rnd.IntN(4)],
 			HTTP2: &h2.Config{MaxStreams: 1 + rnd.IntN(8), StreamWindow: int64(1 + rnd.IntN(100_000)), ConnWindow: 65535,
-				MaxHeadBytes: 4096, MaxFields: 30, MaxBurst: rnd.IntN(4), WriteStall: writeTimeout}},
+				MaxHeadBytes: 4096, MaxFields: 30, MaxBurst: rnd.IntN(4), MaxQueued: int64(1 + rnd.IntN(300_000)),
+				WriteStall: writeTimeout}},
 	}
 	for i := range 2 + rnd.IntN(10) {
 		var plans []*plan

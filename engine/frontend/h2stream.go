@@ -147,6 +147,14 @@ func (t *stream) Queued() int {
 	return t.frames.Queued()
 }
 
+// Fits is the upstream.Taker's.
+func (t *stream) Fits() int {
+	if t.phase == streamLost {
+		return 0
+	}
+	return t.frames.Fits()
+}
+
 // openTunnel lets through what the client sends, which was held until now.
 func (t *stream) openTunnel() {
 	t.phase = streamTunnel
