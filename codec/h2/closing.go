@@ -89,7 +89,7 @@ func (s *Session) Fail(e *codec.Error) {
 // discard lets go of what a session that has failed does not need.
 func (s *Session) discard() {
 	s.decoder, s.block, s.incoming = decoder{}, block{}, incoming{}
-	s.gone = nil
+	s.ended, s.stopped = ring{}, ring{}
 }
 
 // check states what holds between events.

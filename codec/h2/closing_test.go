@@ -284,3 +284,33 @@ func TestGoAwayNeverGrows(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// TestLateTrailers: trailer sections that were under way when many streams were reset, one after the other, are decoded and
+// dropped; a stream that was skipped is still an error.
+func TestLateTrailers(t *testing.T) {
+	b := newBed(t, server, testConfig)
+	var reset []uint32
+	for id := uint32(3); len(reset) < 180; id += 2 {
+		b.get(id, false)
+		b.did()
+		s := b.events.streams[id].stream
+		s.Reset(&codec.Error{Side: codec.Upstream})
+		s.Release()
+		reset = append(reset, id)
+	}
+	b.sent()
+	for _, id := range reset {
+		b.headers(id, true, "a", "b") // in the table from the first on
+	}
+	b.get(1001, true, "a", "b")
+	if got, want := b.did(), "1001 request GET https a.example /x?y no content [a: b] end"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if kept := len(b.session.stopped.ids) + len(b.session.ended.ids); kept > 2*testConfig.MaxStreams+200+endedKept {
+		t.Errorf("%d streams are remembered", kept)
+	}
+	b.headers(1, true, "a", "b")
+	if err := b.pass(); err != errStreamID {
+		t.Errorf("a stream that was skipped: %v", err)
+	}
+}

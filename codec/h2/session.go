@@ -162,8 +162,8 @@ type Session struct {
 	pending  []*Stream // have something to hear in Deliver
 	hearing  []*Stream // those of pending being looked at
 	current  *Stream   // whose receiver is being called; nil again when it was released
-	gone     []uint32  // ring of streams that ended lately; of those we have reset with goneReset
-	nextGone int
+	ended    ring      // of streams that ended lately
+	stopped  ring      // of those that we have reset
 	buckets  [budgets]bucket
 	small    [24]byte // for control frames
 }
