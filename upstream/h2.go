@@ -52,7 +52,7 @@ type h2conn struct {
 	received  int             // times that something came
 	pinged    reactor.Instant // when a ping was sent that was followed by nothing yet; 0: there is none
 	pings     int             // since a message came
-	served    uint32          // attempts that ended
+	served    uint32          // requests that ended
 	wrote     int             // bytes that were given to the connection
 	left      int             // of these, what had left when that was looked at last
 	moved     reactor.Instant // when more had left, or nothing waited
@@ -60,7 +60,7 @@ type h2conn struct {
 }
 
 func newH2Conn(q *pool, conn reactor.Conn) *h2conn {
-	c := &h2conn{pool: q, conn: conn, since: q.pools.loop.Now()}
+	c := &h2conn{pool: q, conn: conn}
 	o := q.service.Options()
 	c.session = h2.NewClient(&h2.Config{
 		MaxStreams:   maxStreams,
@@ -105,6 +105,9 @@ func (c *h2conn) room(s Shape) int {
 func (c *h2conn) take(a *Attempt) {
 	if c.carried++; c.state == h2Idle {
 		c.state, c.since = h2Busy, c.pool.pools.loop.Now()
+		if c.conn.Queued() == 0 {
+			c.moved = c.since
+		}
 		c.pool.counts.Resting.Add(-1)
 		c.lookWithin(quietTime)
 	}
@@ -162,17 +165,20 @@ func (c *h2conn) unshare() {
 		return
 	}
 	c.state = h2Leaving
+	c.pool.leaving++
 	c.pool.unshare(c)
 }
 
 // end gives a stream back to the session, which may go on with it for a while.
 func (c *h2conn) end(t *h2.Stream) {
 	before := c.session.Streams()
+	if t.ID() != 0 {
+		c.served++
+	}
 	t.Release()
 	if c.session.Streams() == before && c.state != h2Closed {
 		c.lookWithin(lookTime)
 	}
-	c.served++
 	c.gaveBack()
 }
 
@@ -186,7 +192,7 @@ func (c *h2conn) gaveBack() {
 // room that there is, and a connection that carries nothing any more rests, or closes when it is leaving.
 func (c *h2conn) settle() {
 	switch {
-	case c.state == h2Busy && c.pool.queue.first != nil:
+	case c.state <= h2Busy && c.pool.queue.first != nil:
 		c.pool.fill(c)
 	case c.state == h2Leaving && !c.carries():
 		c.close()
@@ -216,6 +222,7 @@ func (c *h2conn) close() {
 // ended is the end of what the connection has of the pool and the loop, but for its place.
 func (c *h2conn) ended() {
 	c.unshare()
+	c.pool.leaving--
 	c.state = h2Closed
 	c.pool.pools.loop.Stop(&c.timer)
 }

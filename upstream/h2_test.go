@@ -208,6 +208,27 @@ func TestH2ConnectionLimit(t *testing.T) {
 	b.clean()
 }
 
+// A server that goes away after each request does not undo the limit.
+func TestH2LimitBesideLeavingConnections(t *testing.T) {
+	b := newH2Bed(t, 1, h2Config(), func(o *Options) { o.MaxConnections = 1; o.QueueTimeout = time.Minute })
+	const all = 10
+	var callers []*caller
+	for i := range all {
+		callers = append(callers, b.open(fmt.Sprint(i)))
+		if b.loop.Run(); i < maxLeaving {
+			b.h2origins[i].session.Shutdown()
+			b.loop.Run()
+		}
+	}
+	b.counts(0, all, 0, all-maxLeaving, maxLeaving)
+	for i, x := range callers {
+		b.request(fmt.Sprint(i)).answer("hi")
+		x.hears("ready", "head 200", "data hi end")
+		x.release()
+	}
+	b.clean()
+}
+
 func TestH2OneConnectionForEachLoop(t *testing.T) {
 	beds := newBeds(t, 3, 2, func(o *Options) { o.MaxConnections = 1 })
 	a, b := beds[0], beds[1]

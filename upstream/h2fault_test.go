@@ -174,6 +174,25 @@ func TestH2ConnectionLost(t *testing.T) {
 	}
 }
 
+// Of several requests on a new connection that is lost, none hears that the connection had been idle, though others ended
+// before it did.
+func TestH2ConnectionLostUnderSeveral(t *testing.T) {
+	b := newH2Bed(t, 1, h2Config(), nil)
+	callers := []*caller{b.open("first")}
+	callers[0].hears("ready") // and the settings have come
+	for _, name := range []string{"second", "third"} {
+		x := b.open(name)
+		x.hears("ready")
+		callers = append(callers, x)
+	}
+	b.h2origins[0].conn.Abort()
+	for _, x := range callers {
+		x.hears(failedWith(errClosed))
+		x.release()
+	}
+	b.clean()
+}
+
 // What never left is safe to send again, whatever else is on the connection.
 func TestH2Unsent(t *testing.T) {
 	b := newH2Bed(t, 1, h2Config(), nil)

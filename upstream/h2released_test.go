@@ -177,6 +177,40 @@ func TestH2ServerTakesNothing(t *testing.T) {
 	b.clean()
 }
 
+// Nor does it help such a server that requests come one by one, each when the time of the one before is over.
+func TestH2ServerTakesNothingOfRequestsInTurn(t *testing.T) {
+	b := newH2Bed(t, 1, h2Config(), nil)
+	b.h2answered("first")
+	o := b.h2origins[0]
+	o.conn.Hold(true)
+	x := b.openWith("big", streaming(codec.ByLength, 1<<20))
+	x.hears("ready")
+	x.stream.Data(make([]byte, 200<<10), false)
+	for range 5 {
+		for range 4 {
+			b.loop.Advance(5 * time.Second)
+			o.session.Ping(1)
+		}
+		b.loop.Run()
+		if o.closed != "" {
+			break
+		}
+		if len(x.heard) == 0 || x.err != errHeadTimeout {
+			t.Fatalf("after its time the request has %q", x.heard)
+		}
+		x.release()
+		if x = b.open("x"); len(b.h2origins) != 1 {
+			t.Fatalf("%d connections", len(b.h2origins))
+		}
+		b.loop.Run()
+	}
+	if o.closed != "reset" || x.err == nil || x.err.Cause != errUntaken.Cause {
+		t.Errorf("the connection: %q; the request: %v", o.closed, x.err)
+	}
+	x.release()
+	b.clean()
+}
+
 // A server whose every connection turns out to be of no use: an attempt that waited for its settings, or any other, fails
 // after few of them.
 func TestH2UselessConnections(t *testing.T) {

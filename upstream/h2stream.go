@@ -13,8 +13,9 @@ type h2stream struct {
 	stream  *h2.Stream // nil when the session has it back
 	attempt *Attempt   // nil when nobody listens
 	progress
-	mark     int // what the connection had been given before the request, in bytes
-	received int // h2conn.received then
+	mark     int    // what the connection had been given before the request, in bytes
+	received int    // h2conn.received then
+	served   uint32 // h2conn.served then
 }
 
 // giveBack ends the share. The session resets the stream unless request and response are whole.
@@ -66,7 +67,7 @@ func (s *h2stream) lost(a *Attempt) *codec.Error {
 		return errHungUp
 	case unsent:
 		return errUnsent
-	case c.served > 0 && c.received == s.received:
+	case s.served > 0 && c.received == s.received:
 		return errIdleRace
 	}
 	return errClosed
@@ -82,7 +83,7 @@ func (s *h2stream) Head(h *codec.Head, end bool) {
 	if !q.service.Options().PassHost || len(authority) == 0 {
 		h.Authority = q.host
 	}
-	s.mark, s.received = s.conn.wrote, s.conn.received
+	s.mark, s.received, s.served = s.conn.wrote, s.conn.received, s.conn.served
 	s.attempt.sent = q.pools.loop.Clock()
 	s.headSent(h, end)
 	s.stream.Head(h, end)

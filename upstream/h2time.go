@@ -91,5 +91,5 @@ func (c *h2conn) stall(now reactor.Instant) time.Duration {
 	if left != c.left || c.conn.Queued() == 0 {
 		c.left, c.moved = left, now
 	}
-	return max(0, reactor.WriteOutTime-now.Sub(max(c.moved, c.since)))
+	return max(0, reactor.WriteOutTime-now.Sub(c.moved))
 }

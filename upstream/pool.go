@@ -149,6 +149,7 @@ type pool struct {
 	// Owned by the loop:
 	idle     []*h1conn     // the longest idle first
 	shared   []sharedConn  // open, and take requests
+	leaving  int           // open connections of HTTP/2 that take no more
 	openings []*opening    // those that more than one attempt may wait for
 	tls      clientConfigs // with ProtocolTLS
 	queue    line          // waits for a connection
@@ -397,11 +398,15 @@ func (q *pool) serve() {
 	}
 }
 
+// maxLeaving is beside how many connections that take no more requests a loop may have one that does, whatever the limit:
+// a server that goes away has them as long as its responses take, and one that always does would have no limit.
+const maxLeaving = 4
+
 // reserve takes the place of a connection for a request of this shape, if there is one. A loop's first connection that
 // requests share may always be opened: no other loop would ever give one away.
 func (q *pool) reserve(s Shape) bool {
 	limit := q.service.Options().MaxConnections
-	if limit > 0 && len(q.shared)+len(q.openings) == 0 && q.target.speaks() >= spokenH2 && !q.own(s) {
+	if limit > 0 && len(q.shared)+len(q.openings) == 0 && q.leaving < maxLeaving && q.target.speaks() >= spokenH2 && !q.own(s) {
 		limit = 0
 	}
 	return q.target.reserve(limit)
