@@ -111,6 +111,7 @@ type generator struct {
 // outcome is the counts of the measured window.
 type outcome struct {
 	requests, bytes, failed, badStatus int64
+	late                               int64 // connections that were due and never begun; of churn only
 }
 
 func newGenerator(p plan, out io.Writer) (*generator, error) {

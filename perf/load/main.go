@@ -80,6 +80,7 @@ type report struct {
 	Bytes     int64   `json:"bytes"`
 	Failed    int64   `json:"failed"`
 	BadStatus int64   `json:"bad_status"`
+	Late      int64   `json:"late"`
 	P50       float64 `json:"p50_us"`
 	P90       float64 `json:"p90_us"`
 	P99       float64 `json:"p99_us"`
@@ -122,7 +123,7 @@ func newReport(o *outcome, h *histogram, seconds float64) report {
 	us := func(q float64) float64 { return float64(h.quantile(q)) / 1e3 }
 	return report{
 		Requests: o.requests, Seconds: seconds, Rate: float64(o.requests) / seconds,
-		Bytes: o.bytes, Failed: o.failed, BadStatus: o.badStatus,
+		Bytes: o.bytes, Failed: o.failed, BadStatus: o.badStatus, Late: o.late,
 		P50: us(0.5), P90: us(0.9), P99: us(0.99), P999: us(0.999), Max: float64(h.most) / 1e3,
 	}
 }

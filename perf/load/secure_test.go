@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // serveTLS starts another implementation's server with TLS and both versions.
@@ -112,6 +113,15 @@ func TestHandshakes(t *testing.T) {
 		if r.Failed != 0 || r.Requests < 10 || r.Requests > 21 {
 			t.Errorf("%s: %+v, want about 20", kind, r)
 		}
+	}
+}
+
+// TestLate counts connections that are never begun apart from those that failed.
+func TestLate(t *testing.T) {
+	c := &churn{plan: plan{rate: 1000, measure: 20 * time.Millisecond}, done: make(chan struct{}), dues: make(chan time.Time, 3)}
+	c.schedule(io.Discard) // nobody takes them
+	if c.result.late < 10 || c.result.failed != 0 {
+		t.Errorf("%+v, want about 17 late", c.result)
 	}
 }
 
