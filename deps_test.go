@@ -54,7 +54,7 @@ var rooms = map[string][]string{
 // starters are the files and folders that may start goroutines; everything else runs on a loop, which nothing may
 // escape unseen.
 var starters = []string{
-	"config/watch.go", "engine/*.go", "engine/reactor/job.go", "upstream/health.go", "upstream/resolve.go", "telemetry/accesslog.go",
+	"config/watch.go", "engine/*.go", "engine/reactor/job.go", "engine/reactor/aside.go", "upstream/health.go", "upstream/resolve.go", "telemetry/accesslog.go",
 	"cmd/traffic_management/*.go", "internal/demo/*.go", "perf/*/*.go",
 }
 

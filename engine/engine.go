@@ -114,7 +114,7 @@ func (s stage) String() string { return [...]string{"new", "serving", "replaced"
 // the first connection is accepted. Start follows.
 func New(c *config.Config, o Options) (*Engine, error) {
 	if o.Loops <= 0 {
-		o.Loops = runtime.GOMAXPROCS(0)
+		o.Loops = reactor.Cores()
 	}
 	if err := o.Middlewares.check(); err != nil {
 		return nil, err
@@ -176,6 +176,7 @@ func (e *Engine) Start(ctx context.Context) {
 	defer e.changing.Unlock()
 	ch := e.first
 	e.first = nil
+	reactor.MakeRoom(e.options.Loops)
 	e.names.watch(ctx, ch.next.snapshot.services)
 	for i, w := range e.workers {
 		pin := -1

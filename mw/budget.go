@@ -3,9 +3,10 @@ package mw
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync/atomic"
 	"time"
+
+	"traffic_management/engine/reactor"
 )
 
 const (
@@ -17,15 +18,15 @@ const (
 
 var errBusy = errors.New("the credentials could not be checked in time")
 
-// budget bounds work that takes a processor for long beside the loops, such as checks of passwords: half of the
-// processors at most, so that the loops keep theirs. Any goroutine.
+// budget bounds work that takes a processor for long beside the loops, such as checks of passwords: a share of the
+// processors at most. Any goroutine.
 type budget struct {
 	turns chan struct{} // has room for those that run
 	taken atomic.Int32  // places, at most maxWaiting
 }
 
 func newBudget() *budget {
-	return &budget{turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	return &budget{turns: make(chan struct{}, reactor.Share())}
 }
 
 // enter takes a place, if there is one; leave gives it back. It never waits.
@@ -50,6 +51,6 @@ func (b *budget) run(ctx context.Context, work func()) bool {
 	if ctx.Err() != nil { // both were ready
 		return false
 	}
-	work()
+	reactor.Aside(work)
 	return true
 }

@@ -3,7 +3,6 @@ package mw
 import (
 	"context"
 	"fmt"
-	"runtime"
 
 	"traffic_management/codec"
 	"traffic_management/engine/exchange"
@@ -88,14 +87,14 @@ const (
 
 func (s step) String() string { return [...]string{"fill", "flush", "close"}[s] }
 
-// pieceBytes bounds what a job does: the runtime gives it a thread that a loop could use.
+// pieceBytes bounds what a job does, so that contents that are compressed at the same time take turns.
 const pieceBytes = 32 << 10
 
 // keepBytes bounds the buffers that a coder without a response keeps.
 const keepBytes = 64 << 10
 
-// places are those of jobs that compress at the same time. Half of the runtime's threads are left to the loops.
-var places = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+// places are those of jobs that compress at the same time.
+var places = make(chan struct{}, reactor.Share())
 
 func newCoder(k *encoderKind) *coder {
 	c := &coder{kind: k, encoder: k.make()}
@@ -217,7 +216,9 @@ func (c *coder) encodeHere() (err error) {
 func (c *coder) run(context.Context) (struct{}, error) {
 	places <- struct{}{}
 	defer func() { <-places }()
-	return struct{}{}, c.encode()
+	var err error
+	reactor.Aside(func() { err = c.encode() })
+	return struct{}{}, err
 }
 
 // encode puts the piece through the encoder.

@@ -127,8 +127,9 @@ func (e *expression) rewrite(x *exchange.Exchange, text []byte, r rewriter) exch
 		return r.rewritten(x, out, refusalOf(err))
 	}
 	text = bytes.Clone(text)
-	x.SetState(reactor.Go(x.Local().Loop, func(context.Context) ([]byte, error) {
-		return e.replace(text)
+	x.SetState(reactor.Go(x.Local().Loop, func(context.Context) (out []byte, err error) {
+		reactor.Aside(func() { out, err = e.replace(text) })
+		return out, err
 	}, func(out []byte, err error) {
 		x.Resume(r.rewritten(x, out, refusalOf(err)))
 	}))

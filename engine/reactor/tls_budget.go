@@ -2,7 +2,6 @@ package reactor
 
 import (
 	"container/list"
-	"runtime"
 	"sync"
 )
 
@@ -19,11 +18,14 @@ type Handshakes struct {
 // DefaultWaitingHandshakes is how many handshakes may wait to compute: less than a second's work for one core.
 const DefaultWaitingHandshakes = 1024
 
+// computingHandshakes is how many handshakes compute at once by default: on three quarters of the cores.
+func computingHandshakes() int { return max(1, cores*3/4) }
+
 // NewHandshakes lets computing handshakes of clients, and as many with servers, compute at once, and waiting more of
-// each wait. 0 is the default: three quarters of the runtime's threads, and DefaultWaitingHandshakes.
+// each wait. 0 is the default: three quarters of the cores, and DefaultWaitingHandshakes.
 func NewHandshakes(computing, waiting int) *Handshakes {
 	if computing <= 0 {
-		computing = max(1, runtime.GOMAXPROCS(0)*3/4)
+		computing = computingHandshakes()
 	}
 	if waiting <= 0 {
 		waiting = DefaultWaitingHandshakes
