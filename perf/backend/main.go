@@ -3,8 +3,8 @@
 //
 //	backend -listen 127.0.0.1:8080
 //
-// /128, /16k, /1m and /bytes/N answer that many bytes with Content-Length, /json/20k such that look like JSON; request content is read and dropped, in
-// HTTP/1.1 only with Content-Length. HTTP/2 is spoken to clients that begin with its preface. /served answers how many
+// /128, /16k, /1m and /bytes/N answer that many bytes with Content-Length, /json/20k such that look like JSON, /keys/20 that
+// many public keys as a JSON Web Key Set; request content is read and dropped, in HTTP/1.1 only with Content-Length. HTTP/2 is spoken to clients that begin with its preface. /served answers how many
 // requests there were so far. It prints the address it listens on; SIGTERM and SIGINT end it.
 package main
 

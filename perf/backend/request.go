@@ -18,17 +18,21 @@ type kind string
 const (
 	plain  kind = "application/octet-stream"
 	asJSON kind = "application/json"
+	asKeys kind = "application/jwk-set+json"
 )
 
 // resource is what a request target names.
 type resource struct {
 	kind kind
-	size int // -1: there is none of that name
+	size int // in bytes, of keys their number; -1: there is none of that name
 }
 
 func parseTarget(target []byte) resource {
 	if rest, ok := bytes.CutPrefix(target, []byte("/json")); ok {
 		return resource{asJSON, parseSize(rest)}
+	}
+	if rest, ok := bytes.CutPrefix(target, []byte("/keys")); ok {
+		return resource{asKeys, min(parseSize(rest), maxKeys)}
 	}
 	return resource{plain, parseSize(target)}
 }

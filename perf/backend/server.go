@@ -177,6 +177,8 @@ func (s *server) find(target []byte) *answer {
 		switch {
 		case r.size < 0:
 			a = newAnswer(404, plain, nil)
+		case r.kind == asKeys:
+			a = newAnswer(200, asKeys, keySet(r.size))
 		case r.kind == asJSON:
 			a = newAnswer(200, asJSON, records(r.size))
 		default:

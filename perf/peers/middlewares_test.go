@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -128,17 +129,8 @@ func TestMiddlewares(t *testing.T) {
 					t.Skip(err)
 				}
 				b := &bench{}
-				s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if r.URL.Path != "/" {
-						b.asked.Add(1)
-						return
-					}
-					b.last.Store(r)
-					w.Header().Set("Content-Type", "application/json")
-					w.Write(content)
-				}))
-				t.Cleanup(s.Close)
-				p, err := bed.Start(t.Context(), name, Options{Backends: []string{strings.TrimPrefix(s.URL, "http://")},
+				server := b.serve(t)
+				p, err := bed.Start(t.Context(), name, Options{Backends: []string{server},
 					CPU: process.AnyCPU, Log: LogNone, Middleware: m})
 				if err != nil {
 					t.Fatal(err)
@@ -148,5 +140,59 @@ func TestMiddlewares(t *testing.T) {
 				effect(t, b)
 			})
 		}
+	}
+	t.Run("ours slow", func(t *testing.T) { slow(t, bed) })
+}
+
+// serve starts the server for a test and returns its address.
+func (b *bench) serve(t *testing.T) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			b.asked.Add(1)
+			return
+		}
+		b.last.Store(r)
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(content)
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// slow looks at the middlewares of Options.Keys, and at the histogram that is read beside them.
+func slow(t *testing.T, bed *Bed) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(content)
+	}))
+	t.Cleanup(s.Close)
+	server := strings.TrimPrefix(s.URL, "http://")
+	p, err := bed.Start(t.Context(), Ours, Options{Backends: []string{server}, CPU: process.AnyCPU, Log: LogNone, Keys: server})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	for _, c := range []struct {
+		path, name, value string
+		status            int
+		coding            string
+	}{
+		{"/128", "Accept-Encoding", "br", 200, ""},
+		{"/json/1m", "Accept-Encoding", "br", 200, "br"},
+		{"/bytes/1", "Authorization", "Basic YmVuY2g6c2VjcmV0", 200, ""},
+		{"/bytes/1", "Authorization", "Basic YmVuY2g6d3Jvbmc=", 401, ""},
+		{"/tokens/0", "", "", 401, ""},
+		{"/tokens/39", "", "", 401, ""},
+		{"/tokens/40", "", "", 200, ""},
+	} {
+		x := &bench{url: "http://" + p.Address + c.path}
+		a, _ := x.get(t, c.name, c.value)
+		if a.StatusCode != c.status || a.Header.Get("Content-Encoding") != c.coding {
+			t.Errorf("%s with %s %s: status %d, %v", c.path, c.name, c.value, a.StatusCode, a.Header)
+		}
+	}
+	turns, err := p.Buckets(t.Context(), "traffic_loop_turn_duration_seconds", `loop="0"`)
+	if err != nil || turns[len(turns)-1].Count < 7 || !slices.ContainsFunc(turns, func(b Bucket) bool { return b.Bound == 0.001 }) {
+		t.Errorf("%v, %v", turns, err)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"text/template"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"traffic_management/perf/process"
 )
 
@@ -64,10 +66,19 @@ type Options struct {
 	Pipeline    bool // ours: requests of many clients share few connections to the backend
 	H2C         bool // HTTP/2 to the backend; nginx knows none
 	Middleware  Middleware
+	Keys        string // ours: address of a server with sets of keys. Paths have middlewares that take long: see KeySets
 }
 
 // user is the only one of BasicAuth. SHA-1 without salt is the cheapest hash that both nginx and ours take.
 const user = "bench:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="
+
+// What Options.Keys is about: /json is compressed with Brotli, /bytes wants the password of the user bench, hashed with
+// bcrypt, and /tokens/N, for each N below KeySets, a token of a set of keys of its own, so that many are fetched in the
+// least time that there may be between two fetches of one.
+const (
+	KeySets  = 40
+	slowCost = 10
+)
 
 // Bed is where proxies are started.
 type Bed struct {
@@ -95,6 +106,8 @@ type settings struct {
 	Descriptors                            int
 	Root                                   bool
 	UserFile                               string // of BasicAuth
+	SlowUser                               string // of Keys
+	KeySets                                []int
 }
 
 // Start starts one proxy and waits until it accepts connections.
@@ -180,6 +193,16 @@ func (b *Bed) settings(name Name, o Options) (s settings, err error) {
 		s.UserFile = filepath.Join(s.Dir, "users")
 		if err := os.WriteFile(s.UserFile, []byte(user+"\n"), 0o644); err != nil {
 			return s, err
+		}
+	}
+	if o.Keys != "" {
+		hash, err := bcrypt.GenerateFromPassword([]byte("secret"), slowCost)
+		if err != nil {
+			return s, err
+		}
+		s.SlowUser = "bench:" + string(hash)
+		for i := range KeySets {
+			s.KeySets = append(s.KeySets, i)
 		}
 	}
 	s.LogFile = filepath.Join(b.LogDir, filepath.Base(s.Dir)+".log")

@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,6 +179,22 @@ func TestOurs(t *testing.T) {
 			(len(c.Middlewares) > 0) != guarded || c.Metrics.Address != s.Metrics || (c.AccessLog.File != "") != (log == LogOn) {
 			t.Errorf("log %s: %s", log, text)
 		}
+	}
+}
+
+func TestBuckets(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "a_bucket{loop=\"1\",le=\"1\"} 9\na_bucket{loop=\"0\",le=\"0.5\"} 1\n"+
+			"a_bucket{loop=\"0\",le=\"+Inf\"} 1e+06\na_sum{loop=\"0\"} 3\n")
+	}))
+	defer s.Close()
+	p := &Peer{Metrics: strings.TrimPrefix(s.URL, "http://")}
+	got, err := p.Buckets(t.Context(), "a", `loop="0"`)
+	if want := []Bucket{{0.5, 1}, {math.Inf(1), 1e6}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := p.Buckets(t.Context(), "a", `loop="2"`); err == nil {
+		t.Errorf("of another loop: %v", got)
 	}
 }
 

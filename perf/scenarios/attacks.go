@@ -40,10 +40,11 @@ func besideAttacks(ctx context.Context, b *Bed, x *report.Result) error {
 		}
 		samples[s.label+" quiet"] = append(samples[s.label+" quiet"], quiet)
 		for _, a.attack = range attacks {
-			busy, n, err := b.beside(ctx, p, d, a)
+			busy, blows, err := b.beside(ctx, p, d, a)
 			if err != nil {
 				return err
 			}
+			n := blows[0].Rate
 			b.Say("  round %d p99 quiet %6.0f us, beside %4.1f/s of %-12s %6.0f us", round+1, quiet.P99, n, a.attack, busy.P99)
 			samples[attacked(s.label, a.attack)] = append(samples[attacked(s.label, a.attack)], busy)
 		}

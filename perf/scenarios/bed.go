@@ -67,6 +67,7 @@ func All() []Scenario {
 		{Name: "handshakes-resumed", Title: "TLS 1.3 handshakes with a ticket", run: handshakes("resumed", 1)},
 		{Name: "latency-handshakes", Title: "latency in clear text beside handshakes", run: besideHandshakes},
 		{Name: "latency-attacks", Title: "latency in clear text beside attacks over HTTP/2", run: besideAttacks},
+		{Name: "stalls", Title: "turns of the event loop, and latency, beside work that takes long", run: stalls, backends: 2},
 		{Name: "memory-tls", Title: "memory for each idle client over TLS", run: memoryTLS},
 		{Name: "h1-pipeline-128", Title: "128 bytes, requests of many clients on few connections of HTTP/1.1 to the backend", run: pipelined},
 		{Name: "h2c-upstream-128", Title: "128 bytes, HTTP/2 to the backend", run: h2cUpstream},

@@ -97,10 +97,11 @@ func besideHandshakes(ctx context.Context, b *Bed, x *report.Result) error {
 			}
 			h := b.smallDemand()
 			h.address, h.tls, h.conns, h.handshakes, h.rate = running[s.label].Secure, true, 16, "full", handshakeRate
-			busy, n, err := b.beside(ctx, running[s.label], d, h)
+			busy, shakes, err := b.beside(ctx, running[s.label], d, h)
 			if err != nil {
 				return err
 			}
+			n := shakes[0].Rate
 			b.Say("  round %d %-10s p99 quiet %6.0f us, beside %.0f handshakes/s %6.0f us", round+1, s.label, quiet.P99, n, busy.P99)
 			samples[s.label+" quiet"] = append(samples[s.label+" quiet"], quiet)
 			samples[s.label+" beside"] = append(samples[s.label+" beside"], busy)
@@ -111,25 +112,37 @@ func besideHandshakes(ctx context.Context, b *Bed, x *report.Result) error {
 	return nil
 }
 
-// beside measures d while other, which yields to it, runs. It returns how many connections of other were done in a second.
-func (b *Bed) beside(ctx context.Context, p *peers.Peer, d, other demand) (sample, float64, error) {
-	other.yields, other.window = true, d.window+warmUp
+// beside measures d while others, which yield to it, run: at the same address, when they have none. It returns what came
+// of them in their order.
+func (b *Bed) beside(ctx context.Context, p *peers.Peer, d demand, others ...demand) (sample, []answer, error) {
 	type outcome struct {
 		answer
 		err error
 	}
-	done := make(chan outcome, 1)
-	go func() {
-		a, err := b.load(ctx, other, func() error { return nil })
-		done <- outcome{a, err}
-	}()
-	m, err := b.measure(ctx, p, d)
-	o := <-done
-	if err == nil {
-		err = o.err
+	var running []chan outcome
+	for _, other := range others {
+		if other.address == "" {
+			other.address = p.Address
+		}
+		other.cpu, other.yields, other.window = otherCPU, true, d.window+warmUp
+		done := make(chan outcome, 1)
+		running = append(running, done)
+		go func() {
+			a, err := b.load(ctx, other, func() error { return nil })
+			done <- outcome{a, err}
+		}()
 	}
-	m.Failed += o.Failed
-	return m, o.Rate, err
+	m, err := b.measure(ctx, p, d)
+	var answers []answer
+	for _, done := range running {
+		o := <-done
+		m.Failed += o.Failed
+		answers = append(answers, o.answer)
+		if err == nil {
+			err = o.err
+		}
+	}
+	return m, answers, err
 }
 
 // warmUp is about how long the load generator runs before its window.
