@@ -176,7 +176,6 @@ func (e *Engine) Start(ctx context.Context) {
 	defer e.changing.Unlock()
 	ch := e.first
 	e.first = nil
-	reactor.MakeRoom(e.options.Loops)
 	e.names.watch(ctx, ch.next.snapshot.services)
 	for i, w := range e.workers {
 		pin := -1

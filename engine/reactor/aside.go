@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +17,7 @@ const (
 	asideNice = 10
 )
 
-// cores is how many cores the process may use, before MakeRoom.
+// cores is Cores: more threads may run Go code.
 var cores = runtime.GOMAXPROCS(0)
 
 // Cores is how many cores the process may use, as the runtime found when it started. Any goroutine.
@@ -25,14 +26,14 @@ func Cores() int { return cores }
 // Share is how many cores one kind of work beside the loops may take at once: half of them. Any goroutine.
 func Share() int { return max(1, cores/2) }
 
-// MakeRoom lets so many loops, all threads of Aside and the handshakes of clients run Go code at the same time: which of
-// them has a core is up to the kernel, which knows what a loop is worth. Otherwise the runtime makes a loop that wakes
-// wait for work that has begun, for 10 ms and more. Not on a loop.
-func MakeRoom(loops int) {
-	if n := loops + asideKinds*Share() + computingHandshakes(); n > runtime.GOMAXPROCS(0) {
-		runtime.GOMAXPROCS(n)
-	}
-}
+// room is made when there is work for the first time: a program without pays nothing for it, which would be a thread that
+// looks for work whenever a loop rests.
+var room sync.Once
+
+// makeRoom lets loops, all threads of Aside and the handshakes of clients run Go code at the same time: which of them has
+// a core is up to the kernel, which knows what a loop is worth. Otherwise the runtime makes a loop that wakes wait for
+// work that has begun, for 10 ms and more.
+func makeRoom() { runtime.GOMAXPROCS(cores + asideKinds*Share() + computingHandshakes()) }
 
 // asideJob is work that somebody waits for.
 type asideJob struct {
@@ -49,6 +50,7 @@ var (
 // takes a core for longer than some 100 us; who calls it bounds how much of that there is at once. A panic in work is
 // one of the caller. Any goroutine but a loop's.
 func Aside(work func()) {
+	room.Do(makeRoom)
 	j := &asideJob{work, make(chan any, 1)}
 	select {
 	case asideJobs <- j:

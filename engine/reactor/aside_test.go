@@ -60,14 +60,11 @@ func TestAsidePanics(t *testing.T) {
 	t.Error("no panic")
 }
 
-// TestMakeRoom holds that room for loops and for all work aside is made, and that none is taken away.
-func TestMakeRoom(t *testing.T) {
-	before := runtime.GOMAXPROCS(0)
-	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
-	for _, loops := range []int{Cores() + 3, 1} {
-		MakeRoom(loops)
-		if n := runtime.GOMAXPROCS(0); n != Cores()+3+asideKinds*Share()+computingHandshakes() {
-			t.Errorf("%d loops: room for %d", loops, n)
-		}
+// TestAsideMakesRoom holds that loops need not wait for work aside, or for handshakes, to be scheduled.
+func TestAsideMakesRoom(t *testing.T) {
+	room = sync.Once{} // each run of the tests begins with a thread for each core
+	Aside(func() {})
+	if n, least := runtime.GOMAXPROCS(0), cores+asideKinds*Share()+computingHandshakes(); n < least {
+		t.Errorf("room for %d, not for %d", n, least)
 	}
 }
