@@ -230,7 +230,7 @@ func mayStart(file string) bool {
 }
 
 // eachStart calls at for what starts a goroutine: the statement, a method named Go as of sync.WaitGroup, AfterFunc.
-// reactor.Go is the way to do it, so it is let through.
+// reactor.Go is the way to do it, so it is let through, and exchange.Go, which is the same for filters.
 func eachStart(f *ast.File, at func(token.Pos, string)) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -245,7 +245,7 @@ func eachStart(f *ast.File, at func(token.Pos, string)) {
 			if x, ok := s.X.(*ast.Ident); ok {
 				of = x.Name
 			}
-			if of != "reactor" {
+			if of != "reactor" && of != "exchange" {
 				at(n.Pos(), of+"."+s.Sel.Name+" starts a goroutine")
 			}
 		}

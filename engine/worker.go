@@ -54,6 +54,7 @@ func (e *Engine) newWorker(index int, d *reactor.Descriptors) (*worker, error) {
 	w.observer = newObserver(index, e.registry)
 	w.pools = upstream.NewPools(w.loop, e.group, e.seed, w.observer.meter)
 	w.local = exchange.NewLocal(w.loop, w.pools, w.observer, e.seed)
+	w.local.Contain(w.filterPanicked)
 	return w, nil
 }
 
@@ -185,6 +186,13 @@ func (w *worker) letGo() {
 	w.local.LetGo()
 }
 
+// filterPanicked is told of panics in middlewares.
+func (w *worker) filterPanicked(v any, stack []byte) {
+	w.counts.Panicked()
+	w.logger.Error("a middleware panicked; the request it had was ended", "loop", w.loop.Index(), "panic", v, "stack", string(stack))
+}
+
+// panicked is told of any other panic on the loop.
 func (w *worker) panicked(v any, stack []byte) {
 	w.counts.Panicked()
 	w.logger.Error("a panic was contained; its connection was closed", "loop", w.loop.Index(), "panic", v,

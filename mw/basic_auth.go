@@ -209,7 +209,7 @@ func (b *BasicAuth) check(x *exchange.Exchange, u *users, name, password string)
 		}
 		return right, nil
 	}
-	x.SetState(reactor.Go(loop, work, func(right bool, err error) {
+	x.SetState(exchange.Go(x, work, func(right bool, err error) {
 		switch {
 		case err != nil:
 			x.Resume(tooManyChecks.refuse(x))

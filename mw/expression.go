@@ -127,7 +127,7 @@ func (e *expression) rewrite(x *exchange.Exchange, text []byte, r rewriter) exch
 		return r.rewritten(x, out, refusalOf(err))
 	}
 	text = bytes.Clone(text)
-	x.SetState(reactor.Go(x.Local().Loop, func(context.Context) (out []byte, err error) {
+	x.SetState(exchange.Go(x, func(context.Context) (out []byte, err error) {
 		reactor.Aside(func() { out, err = e.replace(text) })
 		return out, err
 	}, func(out []byte, err error) {

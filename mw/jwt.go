@@ -8,7 +8,6 @@ import (
 
 	"traffic_management/codec"
 	"traffic_management/engine/exchange"
-	"traffic_management/engine/reactor"
 )
 
 // maxToken bounds tokens, as they are sent.
@@ -112,7 +111,7 @@ func (j *JWT) check(x *exchange.Exchange, name digest, token string) exchange.Ve
 	}
 	loop := x.Local().Loop
 	work := func(ctx context.Context) (outcome, error) { return j.work(ctx, token) }
-	x.SetState(reactor.Go(loop, work, func(o outcome, err error) {
+	x.SetState(exchange.Go(x, work, func(o outcome, err error) {
 		switch {
 		case err == errNoKeys:
 			x.Resume(j.noKeys.refuse(x))

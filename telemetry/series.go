@@ -233,7 +233,7 @@ var catalogue = [seriesCount]description{
 	loopShedUpstream: {"traffic_loop_shed_upstream_connections_total", counterKind,
 		"Idle connections to servers closed to make room for others.", byLoop, nil},
 	loopPanics: {"traffic_loop_panics_total", counterKind,
-		"Panics that were contained; each closed one connection.", byLoop, nil},
+		"Panics that were contained; each closed one connection, or ended one request when it was in a middleware.", byLoop, nil},
 
 	accessLogLines: {"traffic_access_log_lines_total", counterKind,
 		"Lines of the access log written.", nil, nil},

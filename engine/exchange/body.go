@@ -97,7 +97,7 @@ func (x *Exchange) filterResponse(h *codec.Head, end bool, i int) bool {
 			continue
 		}
 		x.at = i
-		if f.Response(x, h, end) == Wait {
+		if x.callResponse(f, h, end) == Wait {
 			x.at = at
 			x.withhold(h, end, i-1)
 			return false
@@ -116,6 +116,7 @@ func (x *Exchange) withhold(h *codec.Head, end bool, next int) {
 	if len(x.bodies) == x.from && x.source() != nil {
 		x.hold(holdsServer)
 	}
+	x.armLimit()
 }
 
 // source is who sends the response's content, nil when nobody does.
@@ -132,6 +133,7 @@ func (x *Exchange) source() interface{ Hold(on bool) } {
 // takeBack forgets a response whose head was withheld, so that another one can be given, which is shown to the filters
 // that have not seen this one.
 func (x *Exchange) takeBack() {
+	x.local.Loop.Stop(&x.limit)
 	x.unshown = x.withheld.next + 1
 	x.withheld = nil
 	x.dropBodies()
@@ -144,7 +146,7 @@ func (x *Exchange) takeBack() {
 func (x *Exchange) dropBodies() {
 	x.round++
 	for _, b := range x.bodies {
-		b.Drop()
+		x.callDrop(b)
 	}
 	clear(x.bodies)
 	x.bodies = x.bodies[:0]
@@ -206,7 +208,7 @@ func (x *Exchange) passData(i int, p []byte, end bool) {
 	switch {
 	case x.response >= ResponseWhole:
 	case i < len(x.bodies):
-		x.bodies[i].Data(p, end)
+		x.callData(x.bodies[i], p, end)
 	case x.withheld != nil:
 		w := x.withheld
 		w.data, w.over = append(w.data, p...), end
@@ -225,7 +227,7 @@ func (x *Exchange) passTrailers(i int, t []codec.Field) {
 	switch {
 	case x.response >= ResponseWhole:
 	case i < len(x.bodies):
-		x.bodies[i].Trailers(t)
+		x.callTrailers(x.bodies[i], t)
 	case x.withheld != nil:
 		x.withheld.tail = codec.CloneFields(t)
 	default:
@@ -241,7 +243,7 @@ func (x *Exchange) passTrailers(i int, t []codec.Field) {
 func (x *Exchange) queuedFrom(i int) int {
 	n := x.client.Queued()
 	for ; i < len(x.bodies); i++ {
-		n += x.bodies[i].Queued()
+		n += x.callQueued(x.bodies[i])
 	}
 	if x.withheld != nil {
 		n += len(x.withheld.data)

@@ -67,6 +67,7 @@ type Local struct {
 	Pools *upstream.Pools
 
 	observer Observer
+	panicked func(v any, stack []byte) // told of panics of filters; nil: they are not contained
 	free     []*Exchange
 	asking   map[*Subrequest]struct{} // those that have an attempt
 	match    routing.Request
@@ -92,7 +93,7 @@ func (l *Local) Begin(env *Env, c Client, peer *Peer) *Exchange {
 		l.free = l.free[:n-1]
 	} else {
 		x = &Exchange{local: l}
-		x.finished, x.timer.Fire = x.finish, x.expired
+		x.finished, x.timer.Fire, x.limit.Fire = x.finish, x.expired, x.overdue
 	}
 	x.env, x.client, x.Peer = env, c, peer
 	if env.Generation != nil {

@@ -51,6 +51,7 @@ type Exchange struct {
 	tried []*upstream.Target // servers to avoid
 	kept  []byte             // with ReplayKept: the content that has gone to a server
 	timer reactor.Timer      // a wait, or the time of all tries
+	limit reactor.Timer      // of what waits for a filter (limit.go)
 	moved reactor.Instant    // when content went to a server last
 	tries int                // of the policy's that were taken, also by waits in vain
 	waits int
@@ -168,7 +169,9 @@ func (x *Exchange) RequestData(p []byte, end bool) {
 	if x.stream == nil {
 		return // the response is there already
 	}
-	x.tee(p, end)
+	if !x.tee(p, end) {
+		return
+	}
 	x.keep(p)
 	x.stream.Data(p, end)
 	if !end && x.stream.Queued() > codec.HighMark {
@@ -186,8 +189,7 @@ func (x *Exchange) RequestTrailers(t []codec.Field) {
 		return
 	}
 	x.request = RequestWhole
-	if x.stream != nil {
-		x.tee(nil, true)
+	if x.stream != nil && x.tee(nil, true) {
 		x.forget() // trailer sections are not kept
 		x.moved = x.local.Loop.Now()
 		x.screenTrailers(t)

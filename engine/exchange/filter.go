@@ -37,7 +37,7 @@ type Verdict uint8
 // Verdicts.
 const (
 	Next     Verdict = iota // go on
-	Wait                    // nothing goes on until Resume or ResumeResponse
+	Wait                    // nothing goes on until Resume or ResumeResponse, which are due within the service's RequestTimeout
 	Answered                // Refuse or Respond was called: the request goes no further
 )
 
@@ -74,6 +74,7 @@ type filtering struct {
 	from     int         // body that the response's content is given to first: 1 behind a discard
 	relayed  *Subrequest // that the content comes from; nil: from the server, or it is the proxy's own
 	withheld *withheld   // the response's head, while a filter waits
+	passed   uint64      // of BytesOut when limit was armed
 }
 
 // SetState keeps a value for the filter being called, until the exchange is over. Inside its methods only.
@@ -98,11 +99,12 @@ func (x *Exchange) filterRequest() {
 	for c := x.Route.Chain; c != nil && x.stage < len(c.filters); {
 		x.at = x.stage
 		x.stage++
-		switch c.filters[x.at].Request(x) {
+		switch x.callRequest(c.filters[x.at]) {
 		case Wait:
 			x.state = AttemptFiltered
 			if x.buffer == 0 {
 				x.holdContent()
+				x.armLimit()
 			}
 			return
 		case Answered:
@@ -126,6 +128,7 @@ func (x *Exchange) Resume(v Verdict) {
 	case v == Answered: // which the reply has made the state say
 		x.settle()
 	case x.state == AttemptFiltered:
+		x.local.Loop.Stop(&x.limit)
 		x.state = AttemptNone
 		x.filterRequest()
 	}
@@ -147,10 +150,14 @@ func (x *Exchange) Tee(t Tee) {
 	}
 }
 
-func (x *Exchange) tee(p []byte, end bool) {
+// tee reports false when the request was refused meanwhile.
+func (x *Exchange) tee(p []byte, end bool) bool {
 	for _, t := range x.tees {
-		t.Data(p, end)
+		if !x.callTee(t, p, end) {
+			return false
+		}
 	}
+	return true
 }
 
 // Buffer has the request's content read whole, at most limit bytes of it, before the request goes on: more is refused
@@ -183,7 +190,9 @@ func (x *Exchange) fill(p []byte, end bool) {
 		x.refuse(errBuffer)
 		return
 	}
-	x.tee(p, end)
+	if !x.tee(p, end) {
+		return
+	}
 	x.kept = append(x.kept, p...)
 	x.replay = ReplayKept
 	if !end {
@@ -198,15 +207,16 @@ func (x *Exchange) fill(p []byte, end bool) {
 
 // endFilters tells the filters that the exchange is over.
 func (x *Exchange) endFilters() {
+	x.local.Loop.Stop(&x.limit)
 	x.endRelay()
 	x.dropBodies()
 	for _, t := range x.tees {
-		t.Drop()
+		x.callDrop(t)
 	}
 	for i := range x.stage {
 		if e := x.Route.Chain.enders[i]; e != nil {
 			x.at = i
-			e.Done(x)
+			x.callDone(e)
 		}
 	}
 	clear(x.states)

@@ -36,6 +36,9 @@ func (x *Exchange) settle() {
 			x.cut(x.Err)
 		case x.state == AttemptSpent, over && x.state != AttemptNone:
 			x.release()
+			if !over {
+				x.armLimit()
+			}
 		case over && !x.ending:
 			x.ending = true
 			x.local.Loop.Defer(x.finished)

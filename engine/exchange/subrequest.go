@@ -101,7 +101,7 @@ func (s *Subrequest) Ready(stream codec.Stream) {
 	stream.Head(s.head, !s.content)
 	if s.content {
 		s.again = true // the content is not kept
-		s.opened()
+		s.call(func(Answer) { s.opened() })
 	}
 }
 
@@ -111,7 +111,7 @@ func (s *Subrequest) Head(h *codec.Head, end bool) {
 		return
 	}
 	codec.RemoveHopByHop(h)
-	s.answer.Head(h, end)
+	s.call(func(a Answer) { a.Head(h, end) })
 	if end {
 		s.release()
 	}
@@ -120,7 +120,7 @@ func (s *Subrequest) Head(h *codec.Head, end bool) {
 // Data is the codec.Receiver's.
 func (s *Subrequest) Data(p []byte, end bool) {
 	if s.answer != nil {
-		s.answer.Data(p, end)
+		s.call(func(a Answer) { a.Data(p, end) })
 	}
 	if end {
 		s.release()
@@ -130,7 +130,7 @@ func (s *Subrequest) Data(p []byte, end bool) {
 // Trailers is the codec.Receiver's.
 func (s *Subrequest) Trailers(t []codec.Field) {
 	if s.answer != nil {
-		s.answer.Trailers(t)
+		s.call(func(a Answer) { a.Trailers(t) })
 	}
 	s.release()
 }
@@ -147,7 +147,7 @@ func (s *Subrequest) Failed(e *codec.Error) {
 		s.again = true
 		s.local.Loop.Defer(s.open)
 	default:
-		s.answer.Failed(e)
+		s.callFailed(s.answer, e)
 	}
 }
 
