@@ -244,6 +244,17 @@ func TestExample(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(data), "# yaml-language-server: $schema=./schema.json\n") {
 		t.Errorf("the first line does not name the schema (%v)", err)
 	}
+	head, tour, found := strings.Cut(string(data), "\nmiddlewares:\n")
+	tour, _, _ = strings.Cut(tour, "\nmetrics:")
+	for _, kind := range Kinds() {
+		if !found || !strings.Contains(tour, kind+": {") && !strings.Contains(tour, kind+":\n") {
+			t.Errorf("there is no %s among the middlewares", kind)
+		}
+	}
+	shown := strings.ReplaceAll(tour, "\n  # ", "\n  ")
+	if _, err := Parse("example.yaml", []byte(head+"\nmiddlewares:\n"+shown), environment(nil)); err != nil || shown == tour {
+		t.Errorf("with the middlewares that are commented out: %v", err)
+	}
 	if _, err := os.Stat("schema.json"); err != nil {
 		t.Error(err)
 	}

@@ -115,8 +115,9 @@ func conforms(root, s *schema, n *yaml.Node) error {
 		}
 		return err
 	}
-	if types := fmt.Sprint(s.Type); s.Type != nil && !slices.Contains(strings.Fields(strings.Trim(types, "[]")), jsonType(n)) {
-		return fmt.Errorf("line %d: %s, want %s", n.Line, jsonType(n), types)
+	types := strings.Fields(strings.Trim(fmt.Sprint(s.Type), "[]"))
+	if is := jsonType(n); s.Type != nil && !slices.Contains(types, is) && !(is == "integer" && slices.Contains(types, "number")) {
+		return fmt.Errorf("line %d: %s, want %s", n.Line, is, types)
 	}
 	switch n.Kind {
 	case yaml.MappingNode:
