@@ -84,7 +84,8 @@ func (l *RateLimit) Request(x *exchange.Exchange) exchange.Verdict {
 	return exchange.Answered
 }
 
-// Names of draft-ietf-httpapi-ratelimit-headers-11.
+// Names of draft-ietf-httpapi-ratelimit-headers-11, whose sections 3 and 4 say what the values are: lists of quoted names of
+// policies, which need no escapes here, with "q" and "w" of the policy, "r" and "t" of what is left.
 var (
 	nameRateLimitPolicy = []byte("RateLimit-Policy")
 	nameRateLimit       = []byte("RateLimit")
