@@ -91,19 +91,18 @@ func (x *Exchange) deliver(h *codec.Head, end bool) {
 // filterResponse gives the head to the filters from i down. It reports false when one of them waits.
 func (x *Exchange) filterResponse(h *codec.Head, end bool, i int) bool {
 	at := x.at
-	for c := x.Route.Chain; i >= 0; i-- {
-		f := c.responses[i]
-		if f == nil {
-			continue
-		}
-		x.at = i
-		if x.callResponse(f, h, end) == Wait {
-			x.at = at
-			x.withhold(h, end, i-1)
-			return false
-		}
+	for i >= 0 && x.Route.Chain.responses[i] == nil {
+		i--
 	}
-	x.at = at // a filter that answers goes on with its own state
+	v := Next
+	if i >= 0 {
+		v = x.callResponses(h, end, i)
+	}
+	i, x.at = x.at, at // a filter that answers goes on with its own state
+	if v == Wait {
+		x.withhold(h, end, i-1)
+		return false
+	}
 	x.Status = h.Status
 	return true
 }

@@ -6,6 +6,7 @@ import (
 
 	"traffic_management/codec"
 	"traffic_management/engine/reactor"
+	"traffic_management/internal/invariant"
 )
 
 // errPanic ends an exchange one of whose filters panicked.
@@ -18,7 +19,26 @@ var errPanic = &codec.Error{Side: codec.Internal, Kind: codec.KindPanic, Retry: 
 // the first exchange.
 func (l *Local) Contain(told func(v any, stack []byte)) { l.panicked = told }
 
-// contained reports whether there was a panic, v, and tells of it.
+// callState is where a call of filters stands. With it those that return, nearly all, do without recover, which walks the
+// stack. A deferred function costs some 30 ns, so that there is one for all filters of a chain.
+type callState uint8
+
+const (
+	calling callState = iota // a panic is to be recovered
+	called                   // it has returned, or nobody is to be told of panics, so that tests end at them
+)
+
+func (c callState) String() string { return [...]string{"calling", "called"}[c] }
+
+// calls is the state at the beginning of a call.
+func (l *Local) calls() callState {
+	if l.panicked == nil {
+		return called
+	}
+	return calling
+}
+
+// contained reports whether there was a panic, v, and tells of it. Without one the goroutine ends.
 func (l *Local) contained(v any) bool {
 	if v == nil {
 		return false
@@ -27,86 +47,124 @@ func (l *Local) contained(v any) bool {
 	return true
 }
 
-// The calls of filters. Where nobody is to be told of panics they are not recovered, so that tests end at them.
+// The calls of filters.
 
-func (x *Exchange) callRequest(f Filter) (v Verdict) {
+// callRequests gives the request to the filters from x.stage on, until one does not let it pass.
+func (x *Exchange) callRequests() (v Verdict) {
+	c := x.local.calls()
 	defer func() {
-		if x.local.panicked != nil && x.local.contained(recover()) {
+		if c == calling && x.local.contained(recover()) {
 			x.buffer = 0
 			x.giveUp(errPanic)
 			v = Answered
 		}
 	}()
-	return f.Request(x)
+	for filters := x.Route.Chain.filters; v == Next && x.stage < len(filters); {
+		x.at = x.stage
+		x.stage++
+		if v = filters[x.at].Request(x); v == Next {
+			invariant.Check(x.response <= ResponseInterim, "a filter that answered does not let the request pass")
+			x.unshown = x.stage
+		}
+	}
+	c = called
+	return v
 }
 
-// callResponse makes a response wait whose filter panicked, until whoever delivers it is done.
-func (x *Exchange) callResponse(f ResponseFilter, h *codec.Head, end bool) (v Verdict) {
+// callResponses gives the head to the filters from i down, until one makes it wait: that of x.at. A response whose filter
+// panicked waits until whoever delivers it is done.
+func (x *Exchange) callResponses(h *codec.Head, end bool, i int) (v Verdict) {
+	c := x.local.calls()
 	defer func() {
-		if x.local.panicked != nil && x.local.contained(recover()) {
+		if c == calling && x.local.contained(recover()) {
 			x.giveUpSoon()
 			v = Wait
 		}
 	}()
-	return f.Response(x, h, end)
+	for responses := x.Route.Chain.responses; v == Next && i >= 0; i-- {
+		if f := responses[i]; f != nil {
+			x.at = i
+			v = f.Response(x, h, end)
+		}
+	}
+	c = called
+	return v
 }
 
-func (x *Exchange) callDone(e Ender) {
+// callDones tells the filters from x.at on that the exchange is over, until one panics. x.at is behind those that were told.
+func (x *Exchange) callDones() {
+	c := x.local.calls()
 	defer func() {
-		if x.local.panicked != nil {
-			x.local.contained(recover())
+		if c == calling && x.local.contained(recover()) {
+			x.at++
 		}
 	}()
-	e.Done(x)
+	for ; x.at < x.stage; x.at++ {
+		if e := x.Route.Chain.enders[x.at]; e != nil {
+			e.Done(x)
+		}
+	}
+	c = called
 }
 
 // callDrop drops a Body or a Tee.
 func (x *Exchange) callDrop(d interface{ Drop() }) {
+	c := x.local.calls()
 	defer func() {
-		if x.local.panicked != nil {
+		if c == calling {
 			x.local.contained(recover())
 		}
 	}()
 	d.Drop()
+	c = called
 }
 
 // callTee reports false when the request was refused for a panic.
 func (x *Exchange) callTee(t Tee, p []byte, end bool) (ok bool) {
+	c := x.local.calls()
 	defer func() {
-		if x.local.panicked != nil && x.local.contained(recover()) {
+		if c == calling && x.local.contained(recover()) {
 			x.refuse(errPanic)
 			ok = false
 		}
 	}()
 	t.Data(p, end)
+	c = called
 	return true
 }
 
 func (x *Exchange) callData(b Body, p []byte, end bool) {
+	c := x.local.calls()
 	defer func() {
-		if x.local.panicked != nil && x.local.contained(recover()) {
+		if c == calling && x.local.contained(recover()) {
 			x.giveUpBodies()
 		}
 	}()
 	b.Data(p, end)
+	c = called
 }
 
 func (x *Exchange) callTrailers(b Body, t []codec.Field) {
+	c := x.local.calls()
 	defer func() {
-		if x.local.panicked != nil && x.local.contained(recover()) {
+		if c == calling && x.local.contained(recover()) {
 			x.giveUpBodies()
 		}
 	}()
 	b.Trailers(t)
+	c = called
 }
 
 func (x *Exchange) callQueued(b Body) (n int) {
+	c := x.local.calls()
 	defer func() {
-		if x.local.panicked != nil && x.local.contained(recover()) {
+		if c == calling && x.local.contained(recover()) {
 			x.giveUpBodies()
 		}
 	}()
-	return b.Queued()
+	n = b.Queued()
+	c = called
+	return n
 }
 
 // giveUp ends the exchange for e, with a reply while the client can be told anything. What is still to be settled the caller
@@ -150,20 +208,23 @@ func (x *Exchange) giveUpBodies() {
 // cancelled in Done.
 func Go[T any](x *Exchange, work func(context.Context) (T, error), done func(T, error)) *reactor.Job {
 	return reactor.Go(x.local.Loop, work, func(v T, err error) {
+		c := x.local.calls()
 		defer func() {
-			if x.local.panicked != nil && x.local.contained(recover()) {
+			if c == calling && x.local.contained(recover()) {
 				x.giveUp(errPanic)
 				x.settle()
 			}
 		}()
 		done(v, err)
+		c = called
 	})
 }
 
 // call calls what hears a Subrequest. A panic ends the subrequest, and its hearer is told that it failed.
 func (s *Subrequest) call(f func(Answer)) {
+	c := s.local.calls()
 	defer func() {
-		if s.local.panicked != nil && s.local.contained(recover()) {
+		if c == calling && s.local.contained(recover()) {
 			if a := s.answer; a != nil {
 				s.Cancel()
 				s.callFailed(a, errPanic)
@@ -171,13 +232,16 @@ func (s *Subrequest) call(f func(Answer)) {
 		}
 	}()
 	f(s.answer)
+	c = called
 }
 
 func (s *Subrequest) callFailed(a Answer, e *codec.Error) {
+	c := s.local.calls()
 	defer func() {
-		if s.local.panicked != nil {
+		if c == calling {
 			s.local.contained(recover())
 		}
 	}()
 	a.Failed(e)
+	c = called
 }

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"traffic_management/codec"
-	"traffic_management/internal/invariant"
 )
 
 // Filter is one middleware of a route. All loops share it: what it holds is immutable, atomic, or kept for each exchange
@@ -96,10 +95,8 @@ func (x *Exchange) State() any {
 // filterRequest gives the request to the filters that have not seen it, and then to a server.
 func (x *Exchange) filterRequest() {
 	x.unshown = x.stage
-	for c := x.Route.Chain; c != nil && x.stage < len(c.filters); {
-		x.at = x.stage
-		x.stage++
-		switch x.callRequest(c.filters[x.at]) {
+	if c := x.Route.Chain; c != nil && x.stage < len(c.filters) {
+		switch x.callRequests() {
 		case Wait:
 			x.state = AttemptFiltered
 			if x.buffer == 0 {
@@ -111,8 +108,6 @@ func (x *Exchange) filterRequest() {
 			x.settle()
 			return
 		}
-		invariant.Check(x.response <= ResponseInterim, "a filter that answered does not let the request pass")
-		x.unshown = x.stage
 	}
 	if x.Route.Breaker != nil && !x.enter() {
 		x.Reject(errBreakerOpen)
@@ -213,11 +208,12 @@ func (x *Exchange) endFilters() {
 	for _, t := range x.tees {
 		x.callDrop(t)
 	}
-	for i := range x.stage {
-		if e := x.Route.Chain.enders[i]; e != nil {
-			x.at = i
-			x.callDone(e)
+	for x.at = 0; x.at < x.stage; {
+		if x.Route.Chain.enders[x.at] == nil {
+			x.at++
+			continue
 		}
+		x.callDones()
 	}
 	clear(x.states)
 	clear(x.tees)
