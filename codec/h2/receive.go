@@ -43,6 +43,9 @@ func (s *Session) Receive(b []byte, now time.Duration) (n int, err error) {
 // sated reports whether the present call of Receive has begun as many requests as it may.
 func (s *Session) sated() bool { return s.config.MaxBurst > 0 && s.burst >= s.config.MaxBurst }
 
+// begins reports whether a frame begins a request. Those that follow what one call may begin are of what it has begun.
+func (s *Session) begins(f *frame) bool { return f.typ == frameHeaders && f.stream > s.last }
+
 // frames takes one frame after the other.
 func (s *Session) frames(b []byte) (n int, bad *Error) {
 	if s.phase == phasePreface {
@@ -58,10 +61,13 @@ func (s *Session) frames(b []byte) (n int, bad *Error) {
 			}
 			continue
 		}
-		if len(b)-n < headerSize || s.sated() {
+		if len(b)-n < headerSize {
 			break
 		}
 		f := parseFrame(b[n:])
+		if s.sated() && s.begins(&f) {
+			break
+		}
 		if bad = s.allowed(&f); bad != nil {
 			return n, bad
 		}

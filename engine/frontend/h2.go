@@ -33,6 +33,7 @@ type H2 struct {
 	// Owned by the loop:
 	streams   *stream         // that have an exchange, the latest first
 	running   int             // how many those are
+	fresh     []*stream       // requests of the present call of Session.Receive
 	idleSince reactor.Instant // when something was last seen to run
 	expecting reactor.Instant // since when a field section is incomplete; 0 when none is
 	seen      int             // Session.Requests when expecting was set
@@ -67,6 +68,7 @@ func (c *H2) OnData() {
 			return
 		}
 		n, err := c.session.Receive(in, c.now())
+		c.beginFresh()
 		if c.stage == h2Closed {
 			return
 		}
@@ -174,7 +176,24 @@ func (c *H2) Queued() int {
 	return c.conn.Queued()
 }
 
-// Request is the session's: it begins the exchange of a request whose head is complete.
+// beginFresh begins the exchanges of requests that came and were not given up with what came behind them: a client that
+// does that over and over (CVE-2023-44487) costs no server anything.
+func (c *H2) beginFresh() {
+	for _, t := range c.fresh {
+		switch t.phase {
+		case streamLost:
+		case streamContent:
+			t.x.Request(false)
+			t.Hold(false)
+		default:
+			t.x.Request(true)
+		}
+	}
+	clear(c.fresh)
+	c.fresh = c.fresh[:0]
+}
+
+// Request is the session's: it makes an exchange for a request whose head is complete.
 func (c *H2) Request(s *h2.Stream, h *codec.Head, raw []byte, end bool) codec.Receiver {
 	e := c.entry
 	t := c.open(s)
@@ -189,6 +208,7 @@ func (c *H2) Request(s *h2.Stream, h *codec.Head, raw []byte, end bool) codec.Re
 		s.Hold(true)
 	case !end:
 		t.phase = streamContent
+		s.Hold(true)
 		t.clock.start(e.Local.Loop.Now())
 	}
 	n := e.Settings.MaxRequests
@@ -196,7 +216,7 @@ func (c *H2) Request(s *h2.Stream, h *codec.Head, raw []byte, end bool) codec.Re
 		c.peer.Outdated(e.Env) {
 		c.leave()
 	}
-	x.Request(end)
+	c.fresh = append(c.fresh, t)
 	return (*request)(t)
 }
 

@@ -1,6 +1,7 @@
 package frontend_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,38 @@ func TestH2ClientGivesUp(t *testing.T) {
 	if n := s.entry.Conns.Open(); n != 0 {
 		t.Errorf("%d connections are open", n)
 	}
+}
+
+// Requests that are given up in what came with them, by the client or for its fault, are no server's affair; those among
+// them go their way, content that came with them, too.
+func TestH2GivenUpAtOnce(t *testing.T) {
+	s := newH2Stall(t)
+	c := s.h2client()
+	get := [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/a"}}
+	post := [][2]string{{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/b"}}
+	id := uint32(1)
+	for range 40 {
+		c.writeHead(id, true, get)
+		c.framer.WriteRSTStream(id, http2.ErrCodeCancel)
+		c.writeHead(id+2, false, post)
+		c.framer.WriteData(id+2, false, []byte("some"))
+		c.framer.WriteWindowUpdate(id+2, 1<<31-1) // too much
+		id += 4
+	}
+	c.writeHead(id, false, post)
+	c.framer.WriteData(id, true, []byte("some"))
+	c.flush()
+	// The network cuts what is sent into pieces: few requests come in one and are given up in the next. Twice as many
+	// connections were opened when each request began by itself.
+	last := s.servers[len(s.servers)-1]
+	if !strings.HasPrefix(last.got, "POST /b ") || !strings.Contains(last.got, "Transfer-Encoding: chunked\r\n\r\n") ||
+		!strings.HasSuffix(last.got, "\r\n0\r\n\r\n") || len(s.servers) > 5 {
+		t.Fatalf("%d connections to servers, the last got %q", len(s.servers), last.got)
+	}
+	c.frames = nil
+	last.sends(ok)
+	c.gets(fmt.Sprintf("HEADERS %d :status=200 content-length=2", id), fmt.Sprintf("DATA %d hi END", id))
+	c.ends("")
 }
 
 // A server that ends in the middle of a response shows at the stream, and nowhere else.

@@ -197,12 +197,17 @@ func (e *h2end) request(id uint32, end bool, fields ...string) {
 }
 
 func (e *h2end) head(id uint32, end bool, fields [][2]string) {
+	e.writeHead(id, end, fields)
+	e.flush()
+}
+
+// writeHead is head without the flush.
+func (e *h2end) writeHead(id uint32, end bool, fields [][2]string) {
 	e.block.Reset()
 	for _, f := range fields {
 		e.hpack.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
 	}
 	e.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: e.block.Bytes(), EndStream: end, EndHeaders: true})
-	e.flush()
 }
 
 func (e *h2end) content(id uint32, end bool, text string) {
