@@ -33,7 +33,7 @@ var rooms = map[string][]string{
 	"internal/invariant": {},
 
 	"engine/reactor":  {"codec", "internal/invariant"},
-	"engine/certs":    {"config"},
+	"engine/certs":    {"config", "engine/reactor"},
 	"engine/systemd":  {},
 	"upstream":        {"codec/...", "engine/reactor", "internal/invariant"},
 	"engine/exchange": {"codec/...", "engine/reactor", "internal/invariant", "routing", "upstream"},

@@ -90,8 +90,9 @@ func (s step) String() string { return [...]string{"fill", "flush", "close"}[s] 
 // pieceBytes bounds what a job does, so that contents that are compressed at the same time take turns.
 const pieceBytes = 32 << 10
 
-// keepBytes bounds the buffers that a coder without a response keeps.
-const keepBytes = 64 << 10
+// keepBytes bounds each of the buffers that a coder without a response keeps: what a server is read ahead fits, so that
+// one large response after the other makes no garbage.
+const keepBytes = 256 << 10
 
 // places are those of jobs that compress at the same time.
 var places = make(chan struct{}, reactor.Share())

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"slices"
 	"strings"
+
+	"traffic_management/engine/reactor"
 )
 
 // table is the certificates of an entry point by name, and the tls.Config of each set of options. Immutable.
@@ -46,8 +48,10 @@ func (t *table) configFor(hello *tls.ClientHelloInfo) *tls.Config {
 	return t.configs[h.set]
 }
 
-// certificate is a tls.Config.GetCertificate.
+// certificate is a tls.Config.GetCertificate. The keys are agreed on when it is called, and nothing is signed yet: half of
+// what a handshake computes.
 func (t *table) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	reactor.Yield(hello.Context())
 	h := t.find(hello.ServerName)
 	if h == nil {
 		h = t.fallback

@@ -12,9 +12,9 @@ const (
 	// asideKinds is for how many kinds of work, with a Share of the cores each, there are threads: content, passwords
 	// and tokens.
 	asideKinds = 3
-	// asideNice makes the kernel give a loop nine tenths of a core that a thread of Aside wants too, and the core at once
-	// when the loop wakes. It leaves the tenth, so that work ends beside loops that never rest.
-	asideNice = 10
+	// asideNice makes the kernel give a loop 96 hundredths of a core that a thread of Aside wants too, and the core at
+	// once when the loop wakes. It leaves the rest, so that work ends beside loops that never rest.
+	asideNice = 15
 )
 
 // cores is Cores: more threads may run Go code.

@@ -133,6 +133,7 @@ func (h *handshake) ended(e established, err error) {
 // The methods below run on the goroutine.
 
 func (h *handshake) work(ctx context.Context) (e established, err error) {
+	ctx = context.WithValue(ctx, handshakeKey{}, h)
 	h.ctx = ctx
 	defer func() {
 		if h.slot {
@@ -151,6 +152,26 @@ func (h *handshake) work(ctx context.Context) (e established, err error) {
 	state := e.tls.ConnectionState()
 	e.state, e.behind = &state, h.in
 	return e, nil
+}
+
+// handshakeKey is what a handshake is kept with in its context.
+type handshakeKey struct{}
+
+// Yield lets the loop of a handshake make a turn before the handshake goes on computing, so that on a core that they share
+// what came meanwhile does not wait for all of it. For callbacks of a tls.Config, which are given ctx with a
+// tls.ClientHelloInfo; elsewhere it does nothing.
+func Yield(ctx context.Context) {
+	h, ok := ctx.Value(handshakeKey{}).(*handshake)
+	if !ok {
+		return
+	}
+	turned := make(chan struct{})
+	if h.conn.loop.Post(func() { close(turned) }) {
+		select {
+		case <-turned:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // await returns when there is input. Its place to compute is another's meanwhile.

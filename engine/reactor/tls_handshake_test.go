@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 )
 
@@ -159,6 +160,41 @@ func TestTLSDialFails(t *testing.T) {
 	if e, ok := errors.AsType[*HandshakeError](err); !ok || e.Reason != HandshakeClosed {
 		t.Errorf("the server leaves: %v", err)
 	}
+}
+
+// TestYield: the loop makes a turn in the middle of a handshake, which goes on behind it; one that was given up does not
+// wait. Elsewhere there is nobody to yield to.
+func TestYield(t *testing.T) {
+	Yield(t.Context())
+	l := startLoop(t, Config{Handshakes: NewHandshakes(1, 1)})
+	config := serverConfig()
+	var turned, seen atomic.Bool
+	config.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		l.Post(func() { turned.Store(true) })
+		Yield(h.Context())
+		seen.Store(turned.Load())
+		return nil, nil
+	}
+	tlsPair(t, l, config, clientConfig(), (*sink).echo)
+	if !seen.Load() {
+		t.Error("the handshake went on before the loop did what it was told")
+	}
+
+	standing, left := make(chan struct{}), make(chan struct{})
+	config.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		<-standing
+		Yield(h.Context())
+		close(left)
+		return nil, nil
+	}
+	out, fd := tcpPair(t)
+	raw, _ := acceptTLS(t, l, fd, config, nil)
+	go tls.Client(out, clientConfig()).Handshake()
+	on(t, l, func() {
+		raw.Abort()
+		close(standing)
+	})
+	await(t, left)
 }
 
 // stuck is a server's configuration whose handshakes stand still in the middle of computing, until they are cancelled.
