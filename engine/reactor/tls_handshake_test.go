@@ -180,8 +180,9 @@ func TestYield(t *testing.T) {
 		t.Error("the handshake went on before the loop did what it was told")
 	}
 
-	standing, left := make(chan struct{}), make(chan struct{})
+	entered, standing, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	config.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		close(entered)
 		<-standing
 		Yield(h.Context())
 		close(left)
@@ -190,10 +191,9 @@ func TestYield(t *testing.T) {
 	out, fd := tcpPair(t)
 	raw, _ := acceptTLS(t, l, fd, config, nil)
 	go tls.Client(out, clientConfig()).Handshake()
-	on(t, l, func() {
-		raw.Abort()
-		close(standing)
-	})
+	await(t, entered)
+	on(t, l, raw.Abort)
+	close(standing)
 	await(t, left)
 }
 
