@@ -217,6 +217,9 @@ func (c *coder) encodeHere() (err error) {
 func (c *coder) run(context.Context) (struct{}, error) {
 	places <- struct{}{}
 	defer func() { <-places }()
+	if !c.kind.slow() {
+		return struct{}{}, c.encode()
+	}
 	var err error
 	reactor.Aside(func() { err = c.encode() })
 	return struct{}{}, err

@@ -86,6 +86,10 @@ type encoderKind struct {
 	idle   sync.Pool // of *coder
 }
 
+// slow reports whether a piece takes more than about 1 ms: then a loop must not wait for it. Others are not worth the way
+// to a thread of reactor.Aside and back, which costs as much as a third of the work.
+func (k *encoderKind) slow() bool { return k.inline*8 < pieceBytes }
+
 // newEncoderKind has the costs as BenchmarkEncoder and TestEncoderMemory find them, rounded.
 func newEncoderKind(a Algorithm) *encoderKind {
 	const kB = 1 << 10
