@@ -18,11 +18,10 @@ import (
 // The server is held by what lies in in (Queued); a piece is as long as pieceBytes at most.
 type coder struct {
 	// Immutable:
-	kind    *encoderKind
-	encoder encoder
-	due     func()                                  // c.compress, bound once
-	work    func(context.Context) (struct{}, error) // c.run
-	done    func(struct{}, error)                   // c.ran
+	kind *encoderKind
+	due  func()                                  // c.compress, bound once
+	work func(context.Context) (struct{}, error) // c.run
+	done func(struct{}, error)                   // c.ran
 
 	// Of the response:
 	loop     reactor.Loop
@@ -35,9 +34,10 @@ type coder struct {
 	inside   int // bytes that went into the encoder since it was flushed
 
 	// The job's while coderWorking:
-	piece []byte
-	step  step
-	out   output
+	piece   []byte
+	step    step
+	encoder encoder // from the first piece to the end; nil: none
+	out     output
 }
 
 // coderState is what a coder is doing, and with that who may touch it.
@@ -98,7 +98,7 @@ const keepBytes = 256 << 10
 var places = make(chan struct{}, reactor.Share())
 
 func newCoder(k *encoderKind) *coder {
-	c := &coder{kind: k, encoder: k.make()}
+	c := &coder{kind: k}
 	c.due, c.work, c.done = c.compress, c.run, c.ran
 	return c
 }
@@ -106,7 +106,6 @@ func newCoder(k *encoderKind) *coder {
 // begin makes the coder ready for a response.
 func (c *coder) begin(l reactor.Loop, o exchange.Outlet, p pace) {
 	c.loop, c.outlet, c.pace = l, o, p
-	c.encoder.Reset(&c.out)
 }
 
 // Data is the exchange.Body's.
@@ -146,6 +145,10 @@ func (c *coder) Drop() {
 func (c *coder) giveBack() {
 	c.loop, c.outlet, c.trailers = nil, exchange.Outlet{}, nil
 	c.input, c.inside = inputOpen, 0
+	if c.state == coderBroken {
+		c.encoder = nil
+	}
+	c.rest()
 	c.in, c.piece, c.out = emptied(c.in), emptied(c.piece), emptied(c.out)
 	c.kind.give(c)
 }
@@ -225,8 +228,21 @@ func (c *coder) run(context.Context) (struct{}, error) {
 	return struct{}{}, err
 }
 
-// encode puts the piece through the encoder.
+// rest gives the encoder back, if there is one.
+func (c *coder) rest() {
+	if c.encoder != nil {
+		c.kind.encoders.Put(c.encoder)
+		c.encoder = nil
+	}
+}
+
+// encode puts the piece through the encoder. Responses of one piece have one only meanwhile: what waits for its turn needs
+// none, and the tables of the one that was used last are still in the processor's cache.
 func (c *coder) encode() error {
+	if c.encoder == nil {
+		c.encoder = c.kind.encoder()
+		c.encoder.Reset(&c.out)
+	}
 	if _, err := c.encoder.Write(c.piece); err != nil {
 		return err
 	}
@@ -234,7 +250,10 @@ func (c *coder) encode() error {
 	case stepFlush:
 		return c.encoder.Flush()
 	case stepClose:
-		return c.encoder.Close()
+		if err := c.encoder.Close(); err != nil {
+			return err
+		}
+		c.rest()
 	}
 	return nil
 }

@@ -103,9 +103,7 @@ func (p *press) next(struct{}, error) {
 		return
 	}
 	c := p.coder
-	if p.at == 0 {
-		c.encoder.Reset(io.Discard)
-	}
+	c.out = c.out[:0]
 	c.piece, c.step = p.text[p.at:p.at+pieceBytes], stepFill
 	if p.at += pieceBytes; p.at == len(p.text) {
 		p.at, c.step = 0, stepClose

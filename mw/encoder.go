@@ -84,6 +84,16 @@ type encoderKind struct {
 	memory int64     // that one takes, in bytes
 	inline int       // most content, in bytes, that it compresses in less than about 100 us
 	idle   sync.Pool // of *coder
+	// encoders are those that no coder has.
+	encoders sync.Pool // of encoder
+}
+
+// encoder is one that is not in use; it is to be Reset. Any goroutine.
+func (k *encoderKind) encoder() encoder {
+	if e, ok := k.encoders.Get().(encoder); ok {
+		return e
+	}
+	return k.make()
 }
 
 // slow reports whether a piece takes more than about 1 ms: then a loop must not wait for it. Others are not worth the way
