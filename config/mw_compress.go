@@ -34,7 +34,7 @@ func (CompressionAlgorithm) words() []CompressionAlgorithm {
 type CompressionLevels struct{ Brotli, Zstd, Gzip int }
 
 func (c *CompressionLevels) keys(o *object) {
-	o.key("br", integer(&c.Brotli, 4, 0, 9), "of Brotli")
+	o.key("br", integer(&c.Brotli, 3, 0, 9), "of Brotli")
 	o.key("zstd", integer(&c.Zstd, 3, 1, 9), "of Zstandard: 1 and 2, 3 to 5, and 6 to 9 are the same")
 	o.key("gzip", integer(&c.Gzip, 5, 1, 9), "of gzip")
 }

@@ -114,7 +114,7 @@ func (s stage) String() string { return [...]string{"new", "serving", "replaced"
 // the first connection is accepted. Start follows.
 func New(c *config.Config, o Options) (*Engine, error) {
 	if o.Loops <= 0 {
-		o.Loops = reactor.Cores()
+		o.Loops = runtime.GOMAXPROCS(0)
 	}
 	if err := o.Middlewares.check(); err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func startText(t testing.TB, text string, loops int) *proxy {
 // run runs an engine. When the test ends the engine is shut down, and must leave no goroutine and no descriptor.
 func run(t testing.TB, text string, o engine.Options, shutdown time.Duration) *proxy {
 	t.Helper()
-	goroutines, descriptors := countGoroutines(), countDescriptors(t)
+	goroutines, descriptors := runtime.NumGoroutine(), countDescriptors(t)
 	o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	e, err := engine.New(parse(t, text), o)
 	if err != nil {
@@ -99,7 +99,7 @@ func run(t testing.TB, text string, o engine.Options, shutdown time.Duration) *p
 		if !p.stopped {
 			p.shutdown(t, shutdown)
 		}
-		checkLeft(t, "goroutines", goroutines, countGoroutines)
+		checkLeft(t, "goroutines", goroutines, runtime.NumGoroutine)
 		checkLeft(t, "descriptors", descriptors, func() int { return countDescriptors(t) })
 	})
 	return p
@@ -127,12 +127,6 @@ func checkLeft(t testing.TB, what string, before int, count func() int) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// countGoroutines leaves out the threads of reactor.Aside, which stay for the life of the process.
-func countGoroutines() int {
-	stacks := make([]byte, 1<<20)
-	return runtime.NumGoroutine() - strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "reactor.stepAside(")
 }
 
 func countDescriptors(t testing.TB) int {

@@ -51,6 +51,6 @@ func (b *budget) run(ctx context.Context, work func()) bool {
 	if ctx.Err() != nil { // both were ready
 		return false
 	}
-	reactor.Aside(work)
+	work()
 	return true
 }

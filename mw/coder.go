@@ -15,7 +15,8 @@ import (
 //	Data ─▶ in ─end of the event─┬─ little: compressed at once ──────────────────────▶ Outlet
 //	                             └─ much: a piece of it ─▶ job on a goroutine ─Post─▶ Outlet, and the next piece
 //
-// The server is held by what lies in in (Queued); a piece is as long as pieceBytes at most.
+// The server is held by what lies in in (Queued). A piece takes less than half a millisecond (encoderKind.piece), and
+// after each the loop has its turn: on a core that they share, a loop that wakes waits for one.
 type coder struct {
 	// Immutable:
 	kind *encoderKind
@@ -29,9 +30,9 @@ type coder struct {
 	pace     pace
 	state    coderState
 	input    inputState
-	in       []byte // content that no piece has taken
+	in       []byte // content
+	taken    int    // of in, by pieces up to now
 	trailers []codec.Field
-	inside   int // bytes that went into the encoder since it was flushed
 
 	// The job's while coderWorking:
 	piece   []byte
@@ -80,15 +81,12 @@ func (s inputState) String() string { return [...]string{"open", "whole", "trail
 type step uint8
 
 const (
-	stepFill  step = iota // it goes into the encoder
+	stepFill  step = iota // it goes into the encoder, which makes a block of it
 	stepFlush             // and all that is in the encoder comes out
 	stepClose             // and is the end
 )
 
 func (s step) String() string { return [...]string{"fill", "flush", "close"}[s] }
-
-// pieceBytes bounds what a job does, so that contents that are compressed at the same time take turns.
-const pieceBytes = 32 << 10
 
 // keepBytes bounds each of the buffers that a coder without a response keeps: what a server is read ahead fits, so that
 // one large response after the other makes no garbage.
@@ -110,6 +108,9 @@ func (c *coder) begin(l reactor.Loop, o exchange.Outlet, p pace) {
 
 // Data is the exchange.Body's.
 func (c *coder) Data(p []byte, end bool) {
+	if len(c.in)+len(p) > cap(c.in) {
+		c.in, c.taken = c.in[:copy(c.in, c.in[c.taken:])], 0
+	}
 	c.in = append(c.in, p...)
 	if end {
 		c.input = inputWhole
@@ -128,7 +129,7 @@ func (c *coder) Queued() int {
 	if c.state == coderIdle {
 		return 0
 	}
-	return len(c.in) + len(c.piece)
+	return len(c.in) - c.taken + len(c.piece)
 }
 
 // Drop is the exchange.Body's.
@@ -144,12 +145,12 @@ func (c *coder) Drop() {
 // giveBack ends what the coder has of the response.
 func (c *coder) giveBack() {
 	c.loop, c.outlet, c.trailers = nil, exchange.Outlet{}, nil
-	c.input, c.inside = inputOpen, 0
+	c.input = inputOpen
 	if c.state == coderBroken {
 		c.encoder = nil
 	}
 	c.rest()
-	c.in, c.piece, c.out = emptied(c.in), emptied(c.piece), emptied(c.out)
+	c.in, c.taken, c.piece, c.out = emptied(c.in), 0, c.piece[:0], emptied(c.out)
 	c.kind.give(c)
 }
 
@@ -171,7 +172,8 @@ func (c *coder) schedule() {
 
 // ready reports whether there is something to do.
 func (c *coder) ready() bool {
-	return c.input != inputOpen || c.pace == paceFlush && len(c.in) > 0 || len(c.in) >= pieceBytes
+	n := len(c.in) - c.taken
+	return c.input != inputOpen || c.pace == paceFlush && n > 0 || n >= c.kind.piece
 }
 
 // compress does the next piece, here when that is quick.
@@ -181,9 +183,16 @@ func (c *coder) compress() {
 		return
 	}
 	c.state = coderWorking
-	n := min(len(c.in), pieceBytes)
+	n := len(c.in) - c.taken
+	if n > c.kind.piece*3/2 { // or else what is left would be little
+		n = c.kind.piece
+	}
+	c.piece = append(c.piece[:0], c.in[c.taken:c.taken+n]...)
+	if c.taken += n; c.taken == len(c.in) {
+		c.in, c.taken = c.in[:0], 0
+	}
 	switch {
-	case n < len(c.in):
+	case len(c.in) > 0:
 		c.step = stepFill
 	case c.input != inputOpen:
 		c.step = stepClose
@@ -192,14 +201,8 @@ func (c *coder) compress() {
 	default:
 		c.step = stepFill
 	}
-	c.inside += n
-	if n == len(c.in) {
-		c.in, c.piece = c.piece[:0], c.in
-	} else {
-		c.piece = append(c.piece[:0], c.in[:n]...)
-		c.in = c.in[:copy(c.in, c.in[n:])]
-	}
-	if c.step == stepFill || c.inside > c.kind.inline {
+	// An encoder that is slow also takes long to begin.
+	if n > c.kind.inline || c.encoder == nil && c.kind.slow() {
 		reactor.Go(c.loop, c.work, c.done)
 		return
 	}
@@ -220,12 +223,7 @@ func (c *coder) encodeHere() (err error) {
 func (c *coder) run(context.Context) (struct{}, error) {
 	places <- struct{}{}
 	defer func() { <-places }()
-	if !c.kind.slow() {
-		return struct{}{}, c.encode()
-	}
-	var err error
-	reactor.Aside(func() { err = c.encode() })
-	return struct{}{}, err
+	return struct{}{}, c.encode()
 }
 
 // rest gives the encoder back, if there is one.
@@ -247,6 +245,12 @@ func (c *coder) encode() error {
 		return err
 	}
 	switch c.step {
+	case stepFill:
+		if c.kind.Coding == CodingBrotli {
+			return nil
+		}
+		// Else it would gather some, and then work for up to 3 ms.
+		return c.encoder.Flush()
 	case stepFlush:
 		return c.encoder.Flush()
 	case stepClose:
@@ -268,8 +272,6 @@ func (c *coder) ran(_ struct{}, err error) {
 	case c.state == coderLeft:
 		c.giveBack()
 		return
-	case c.step != stepFill:
-		c.inside = 0
 	}
 	c.pass()
 	if c.state == coderLeft {
@@ -278,8 +280,8 @@ func (c *coder) ran(_ struct{}, err error) {
 	}
 	c.state = coderIdle
 	if c.step != stepClose {
+		c.schedule() // before Drained, which asks what is queued
 		c.outlet.Drained()
-		c.schedule()
 	}
 }
 

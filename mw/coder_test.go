@@ -171,6 +171,24 @@ func TestCompressEventStream(t *testing.T) {
 	free(t)
 }
 
+// TestCompressEventsSlowly: an encoder that takes long to begin does so beside the loop; what comes later leaves in its turn.
+func TestCompressEventsSlowly(t *testing.T) {
+	b := newBed(t, compressing(t, func(o *CompressOptions) { o.Algorithms = []Algorithm{{CodingBrotli, 4}} }))
+	b.answer = func(*http.Request) string { return "" }
+	c := b.begin(codec.HTTP2, "GET", "/", 0, "Accept-Encoding: br")
+	b.servers[0].says("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+	for i, want := range []string{"a", "ab", "abc"} {
+		b.servers[0].says(want[i:])
+		if got, _ := decodeSome(CodingBrotli, c.body); i > 0 && got != want {
+			t.Errorf("read %q when %q had come", got, want)
+		}
+		b.await(want, func() bool { got, _ := decodeSome(CodingBrotli, c.body); return got == want })
+	}
+	c.leave()
+	b.await("the end", func() bool { return c.over })
+	free(t)
+}
+
 // TestCompressHoldsTheServer: what waits is bounded while the client takes nothing, and all comes in the end.
 func TestCompressHoldsTheServer(t *testing.T) {
 	b := newBed(t, compressing(t, nil))

@@ -14,7 +14,7 @@ import (
 func compressing(t testing.TB, change func(*CompressOptions)) *Compress {
 	t.Helper()
 	o := CompressOptions{MinBody: 16, Types: []string{"text/*", "application/json", "application/*+json"},
-		Algorithms: []Algorithm{{CodingBrotli, 4}, {CodingZstd, 3}, {CodingGzip, 5}}}
+		Algorithms: []Algorithm{{CodingBrotli, 3}, {CodingZstd, 3}, {CodingGzip, 5}}}
 	if change != nil {
 		change(&o)
 	}

@@ -7,6 +7,6 @@
 //	content   client ◀── Body of the first filter ◀── ... ◀── Body of the last filter ◀── server
 //
 // All loops share a filter: what it holds is immutable or atomic, and what belongs to one exchange is kept with
-// SetState. What takes longer than some 100 us runs with exchange.Go, and what computes for longer in it with
-// reactor.Aside, while the filter waits.
+// SetState. What takes longer than some 100 us runs with exchange.Go while the filter waits, and lets others run
+// every half a millisecond at least (runtime.Gosched), for a loop may want the same core.
 package mw

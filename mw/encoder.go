@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
@@ -56,11 +55,8 @@ func (c Coding) Levels() (low, high int) {
 	return 1, 9
 }
 
-// Windows of the encoders: larger ones find repetitions that few responses have, and each costs its size.
-const (
-	brotliWindowBits = 16
-	zstdWindow       = 128 << 10
-)
+// zstdWindow is how far back Zstandard looks: a larger one finds repetitions that few responses have, and costs its size.
+const zstdWindow = 128 << 10
 
 // encoder is what the libraries have in common. It is used by one goroutine at a time.
 type encoder interface {
@@ -83,6 +79,7 @@ type encoderKind struct {
 	make   func() encoder
 	memory int64     // that one takes, in bytes
 	inline int       // most content, in bytes, that it compresses in less than about 100 us
+	piece  int       // how much, in bytes, in a third of a millisecond
 	idle   sync.Pool // of *coder
 	// encoders are those that no coder has.
 	encoders sync.Pool // of encoder
@@ -96,9 +93,8 @@ func (k *encoderKind) encoder() encoder {
 	return k.make()
 }
 
-// slow reports whether a piece takes more than about 1 ms: then a loop must not wait for it. Others are not worth the way
-// to a thread of reactor.Aside and back, which costs as much as a third of the work.
-func (k *encoderKind) slow() bool { return k.inline*8 < pieceBytes }
+// slow reports whether an encoder takes long even for little, the tables that it clears at the beginning included.
+func (k *encoderKind) slow() bool { return k.inline < 4<<10 }
 
 // newEncoderKind has the costs as BenchmarkEncoder and TestEncoderMemory find them, rounded.
 func newEncoderKind(a Algorithm) *encoderKind {
@@ -107,15 +103,8 @@ func newEncoderKind(a Algorithm) *encoderKind {
 	switch a.Coding {
 	case CodingBrotli:
 		k.make = k.brotli
-		k.memory, k.inline = 2400*kB, 256
-		switch {
-		case a.Level <= 3:
-			k.memory, k.inline = 1200*kB, [...]int{4 * kB, 4 * kB, 2 * kB, 1 * kB}[a.Level]
-		case a.Level == 4:
-			k.inline = 512
-		case a.Level == 9:
-			k.memory = 3200 * kB
-		}
+		k.memory = [...]int64{1600, 1600, 2700, 1800, 4100, 3000, 3000, 5100, 5100, 8200}[a.Level] * kB
+		k.inline = [...]int{8 * kB, 8 * kB, 4 * kB, 4 * kB, 2 * kB, 2 * kB, 1 * kB, 1 * kB, 1 * kB, 512}[a.Level]
 	case CodingZstd:
 		k.make = k.zstd
 		k.memory, k.inline = 5500*kB, 2*kB
@@ -135,12 +124,11 @@ func newEncoderKind(a Algorithm) *encoderKind {
 			k.inline = 0
 		}
 	}
+	k.piece = min(max(4*k.inline, 8*kB), 32*kB)
 	return k
 }
 
-func (k *encoderKind) brotli() encoder {
-	return brotli.NewWriterOptions(nil, brotli.WriterOptions{Quality: k.Level, LGWin: brotliWindowBits})
-}
+func (k *encoderKind) brotli() encoder { return newBrotliEncoder(k.Level) }
 
 // zstd makes an encoder that starts no goroutines: that is what a concurrency of 1 means.
 func (k *encoderKind) zstd() encoder {

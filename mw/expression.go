@@ -127,10 +127,7 @@ func (e *expression) rewrite(x *exchange.Exchange, text []byte, r rewriter) exch
 		return r.rewritten(x, out, refusalOf(err))
 	}
 	text = bytes.Clone(text)
-	x.SetState(exchange.Go(x, func(context.Context) (out []byte, err error) {
-		reactor.Aside(func() { out, err = e.replace(text) })
-		return out, err
-	}, func(out []byte, err error) {
+	x.SetState(exchange.Go(x, func(context.Context) ([]byte, error) { return e.replace(text) }, func(out []byte, err error) {
 		x.Resume(r.rewritten(x, out, refusalOf(err)))
 	}))
 	return exchange.Wait

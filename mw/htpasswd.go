@@ -48,7 +48,7 @@ func (s stored) slower(than stored) bool {
 func (s stored) matches(password string) bool {
 	switch s.kind {
 	case hashBcrypt:
-		return bcrypt.CompareHashAndPassword([]byte(s.text), []byte(password)) == nil
+		return bcryptMatches(s.text, s.cost, password)
 	case hashAPR1:
 		return same(s.text, apr1(password, apr1Salt(s.text)))
 	}

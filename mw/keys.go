@@ -12,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"traffic_management/engine/reactor"
 )
 
 const (
@@ -152,8 +150,7 @@ func (k *Keys) Refresh() (changed bool, err error) {
 
 // use takes over a set. The same one again changes nothing: tokens that were verified with it stay so.
 func (k *Keys) use(text []byte) (changed bool, err error) {
-	var next *keySet
-	reactor.Aside(func() { next, err = parseKeySet(text) })
+	next, err := parseKeySet(text)
 	if err != nil {
 		return false, err
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/go-jose/go-jose/v4"
@@ -76,6 +77,7 @@ func parseKeySet(text []byte) (*keySet, error) {
 	s := &keySet{algorithms: publicAlgorithms, sum: sha256.Sum256(text)}
 	why := errors.New("there is none")
 	for i, one := range list.Keys {
+		runtime.Gosched() // a loop may want the core
 		k, err := parseKey(one)
 		if err != nil {
 			if len(s.keys) == 0 && i == 0 {

@@ -34,8 +34,8 @@
 // TLS is a Conn over a socket whose sink it is. The handshake computes on a goroutine, and no more of them at once than
 // Handshakes allows; then records are opened on the loop as they come, and what a turn wrote is sealed before its flush.
 //
-// Work that computes for long runs on threads of Aside, which yield to the loops: the kernel lets a loop that wakes have
-// the core at once, where the runtime would let it wait.
+// Work that computes for long runs on goroutines (Go), which let others run every half a millisecond at least: a loop that
+// wakes on the same core waits that long, and no turn is interrupted.
 //
 // A panic in a sink costs that connection alone: it is reset, its sink hears OnClosed, the loop goes on.
 package reactor

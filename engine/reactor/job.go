@@ -3,6 +3,7 @@ package reactor
 import (
 	"context"
 	"fmt"
+	"runtime"
 )
 
 // Job is work that runs beside the loops, because it blocks or takes long. Owned by the loop it was started from.
@@ -21,6 +22,9 @@ const (
 )
 
 func (s jobState) String() string { return [...]string{"running", "done", "cancelled"}[s] }
+
+// Share is on how many cores one kind of work that takes long may run at once beside the loops: half of them. Any goroutine.
+func Share() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 // Go runs work on a goroutine and then done on the loop, with what work returned. A panic in work becomes an error
 // that wraps ErrPanic. done is not called when the job was cancelled, or when the loop has stopped by then.

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"container/list"
+	"runtime"
 	"sync"
 )
 
@@ -19,7 +20,7 @@ type Handshakes struct {
 const DefaultWaitingHandshakes = 1024
 
 // computingHandshakes is how many handshakes compute at once by default: on three quarters of the cores.
-func computingHandshakes() int { return max(1, cores*3/4) }
+func computingHandshakes() int { return max(1, runtime.GOMAXPROCS(0)*3/4) }
 
 // NewHandshakes lets computing handshakes of clients, and as many with servers, compute at once, and waiting more of
 // each wait. 0 is the default: three quarters of the cores, and DefaultWaitingHandshakes.
