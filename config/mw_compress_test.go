@@ -27,7 +27,7 @@ func TestCompress(t *testing.T) {
 	}
 	usual := c.Middlewares["usual"].Compress
 	if usual.MinBody != 1024 || !reflect.DeepEqual(usual.Algorithms, []CompressionAlgorithm{"br", "zstd", "gzip"}) ||
-		usual.Levels != (CompressionLevels{4, 3, 5}) || len(usual.ContentTypes) < 10 || usual.Excluded != nil || usual.ExcludeSetCookie {
+		usual.Levels != (CompressionLevels{3, 3, 5}) || len(usual.ContentTypes) < 10 || usual.Excluded != nil || usual.ExcludeSetCookie {
 		t.Errorf("the defaults are %+v", usual)
 	}
 	for _, l := range []struct {
