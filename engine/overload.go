@@ -27,6 +27,14 @@ const (
 	unlimited                int64 = math.MaxInt64
 )
 
+// ballastBytes of memory are never touched, and so take nothing but addresses; but the heap grows by as much again before
+// garbage is collected. A small heap without is collected several times a second while TLS handshakes make garbage, and
+// requests wait for that. Where memory is limited to less than roomBytes there is none.
+const (
+	ballastBytes = 16 << 20
+	roomBytes    = 32 * ballastBytes
+)
+
 // overload watches the memory of the process against its limit.
 type overload struct {
 	// Immutable:
@@ -37,9 +45,11 @@ type overload struct {
 
 	pressure exchange.Pressure
 	changed  chan struct{} // of capacity 1: there may be another limit
+	ballast  []byte        // only configure touches it
 
 	// Atomic, any goroutine:
 	limit atomic.Uint64 // in bytes; 0: none
+	empty atomic.Uint64 // bytes of ballast
 	used  atomic.Uint64 // in bytes, when last looked
 }
 
@@ -65,6 +75,14 @@ func (o *overload) configure(c config.Limits) {
 	if limit == 0 {
 		limit = groupLimit(os.DirFS("/"))
 	}
+	if limit == 0 || limit >= roomBytes {
+		if o.ballast == nil {
+			o.ballast = make([]byte, ballastBytes)
+		}
+	} else {
+		o.ballast = nil
+	}
+	o.empty.Store(uint64(len(o.ballast)))
 	if o.limit.Swap(limit) == limit {
 		return
 	}
@@ -117,6 +135,7 @@ func (o *overload) look() {
 	limit, used := o.limit.Load(), uint64(0)
 	if limit > 0 {
 		used = o.meter(before != exchange.PressureNormal)
+		used -= min(used, o.empty.Load())
 	}
 	o.used.Store(used)
 	level := nextLevel(before, used, limit)

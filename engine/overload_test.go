@@ -128,6 +128,22 @@ func TestCollectorLimitOfTheEnvironment(t *testing.T) {
 	}
 }
 
+// Ballast is held where there is room for it, and is no memory that is in use.
+func TestBallast(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "off") // which leaves the collector's limit alone
+	o := newOverload(slog.New(slog.DiscardHandler), func(bool) uint64 { return 100 << 20 }, func() {}, func() {})
+	for _, tc := range []struct {
+		limit int64
+		used  uint64
+	}{{1 << 30, 84 << 20}, {roomBytes, 84 << 20}, {roomBytes - 1, 100 << 20}, {1 << 30, 84 << 20}} {
+		o.configure(config.Limits{MemoryBytes: tc.limit})
+		o.look()
+		if got := o.used.Load(); got != tc.used || (len(o.ballast) > 0) != (tc.used < 100<<20) {
+			t.Errorf("limit %d: %d bytes in use and %d of ballast", tc.limit, got, len(o.ballast))
+		}
+	}
+}
+
 // What lives is measured, what is garbage is not, and it is noticed when what lived has become garbage.
 func TestMemoryMeter(t *testing.T) {
 	const size = 64 << 20

@@ -42,6 +42,7 @@ func (e *Engine) newWorker(index int, d *reactor.Descriptors) (*worker, error) {
 		Descriptors: d,
 		Handshakes:  e.handshakes,
 		Plain:       e.options.Plain,
+		Busy:        w.busy,
 		Shed:        w.shedOne,
 		OnTurn:      w.turned,
 		OnPanic:     w.panicked,
@@ -67,6 +68,15 @@ type adoption struct {
 	grace  time.Duration
 	feels  *exchange.Pressure
 	over   func() // called when no exchange runs any more with the configuration before
+}
+
+// busyTime is how long after its beginning a request is thought to be answered soon: what takes longer hardly minds a
+// handshake.
+const busyTime = 200 * time.Microsecond
+
+// busy reports whether an answer is awaited that may come at any moment.
+func (w *worker) busy() bool {
+	return w.generation != nil && w.generation.Running() > 0 && w.loop.Clock().Sub(w.local.Began()) < busyTime
 }
 
 // adopt makes a configuration the one that new requests run with.

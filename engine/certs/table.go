@@ -1,7 +1,10 @@
 package certs
 
 import (
+	"context"
+	"crypto"
 	"crypto/tls"
+	"io"
 	"slices"
 	"strings"
 
@@ -37,6 +40,7 @@ func (t *table) find(name string) *host {
 
 // configFor is a tls.Config.GetConfigForClient.
 func (t *table) configFor(hello *tls.ClientHelloInfo) *tls.Config {
+	reactor.Yield(hello.Context())
 	h := t.find(hello.ServerName)
 	switch {
 	case h != nil:
@@ -51,7 +55,16 @@ func (t *table) configFor(hello *tls.ClientHelloInfo) *tls.Config {
 // certificate is a tls.Config.GetCertificate. The keys are agreed on when it is called, and nothing is signed yet: half of
 // what a handshake computes.
 func (t *table) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	reactor.Yield(hello.Context())
+	ctx := hello.Context()
+	reactor.Yield(ctx)
+	c := *t.choose(hello)
+	if key, ok := c.PrivateKey.(crypto.Signer); ok {
+		c.PrivateKey = &signer{key, ctx}
+	}
+	return &c, nil
+}
+
+func (t *table) choose(hello *tls.ClientHelloInfo) *tls.Certificate {
 	h := t.find(hello.ServerName)
 	if h == nil {
 		h = t.fallback
@@ -59,11 +72,25 @@ func (t *table) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	if len(h.pairs) > 1 {
 		for _, p := range h.pairs {
 			if c := p.cert.Load(); hello.SupportsCertificate(c) == nil {
-				return c, nil
+				return c
 			}
 		}
 	}
-	return h.pairs[0].cert.Load(), nil
+	return h.pairs[0].cert.Load()
+}
+
+// signer is the key of a certificate in one handshake, whose loop has its turn before and after the signature.
+type signer struct {
+	crypto.Signer
+	handshake context.Context
+}
+
+// Sign is the crypto.Signer's. On the goroutine of the handshake.
+func (s *signer) Sign(random io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	reactor.Yield(s.handshake)
+	signature, err := s.Signer.Sign(random, digest, o)
+	reactor.Yield(s.handshake)
+	return signature, err
 }
 
 // add enters a certificate of a set of options under its names. It returns a name that is there already with another

@@ -66,6 +66,7 @@ type Local struct {
 	Loop  reactor.Loop
 	Pools *upstream.Pools
 
+	began    reactor.Instant // when the last exchange did
 	observer Observer
 	panicked func(v any, stack []byte) // told of panics of filters; nil: they are not contained
 	free     []*Exchange
@@ -84,6 +85,9 @@ func NewLocal(loop reactor.Loop, pools *upstream.Pools, o Observer, seed uint64)
 // Random is 64 random bits, for decisions that need not be kept secret.
 func (l *Local) Random() uint64 { return l.rnd.Uint64() }
 
+// Began is when the last exchange did. Zero: none has.
+func (l *Local) Began() reactor.Instant { return l.began }
+
 // Begin makes an exchange for the next request of c. The frontend parses the head into x.RequestHead, then calls Own
 // and Request, or Reject.
 func (l *Local) Begin(env *Env, c Client, peer *Peer) *Exchange {
@@ -100,5 +104,6 @@ func (l *Local) Begin(env *Env, c Client, peer *Peer) *Exchange {
 		env.Generation.running++
 	}
 	x.Started = l.Loop.Now()
+	l.began = x.Started
 	return x
 }

@@ -35,6 +35,7 @@ type Config struct {
 	Descriptors *Descriptors              // shared by all loops; nil is no limit
 	Handshakes  *Handshakes               // of TLS, shared by all loops; nil is no limit
 	Plain       bool                      // make every system call by itself, without io_uring
+	Busy        func() bool               // whether somebody waits who had better not wait for a handshake, too. May be nil
 	Shed        func() bool               // asks the owner to close a connection it can spare; false when there is none. May be nil
 	OnTurn      func(time.Duration)       // told how long each turn took. May be nil
 	OnPanic     func(v any, stack []byte) // told of each contained panic. May be nil
@@ -114,6 +115,7 @@ type EventLoop struct {
 	name       unix.RawSockaddrAny
 	chunks     chunks
 	departures *departure
+	yielded    []chan struct{} // closed when handshakes that let others go first may go on
 }
 
 // New makes a loop that is ready to be given listeners, and to run. Run must be called to release what it holds.

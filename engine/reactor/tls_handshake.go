@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/tls"
+	"time"
 )
 
 // handshakeInput is about how much input is handed to a handshake at a time.
@@ -157,21 +158,41 @@ func (h *handshake) work(ctx context.Context) (e established, err error) {
 // handshakeKey is what a handshake is kept with in its context.
 type handshakeKey struct{}
 
-// Yield lets the loop of a handshake make a turn before the handshake goes on computing, so that on a core that they share
-// what came meanwhile does not wait for all of it. For callbacks of a tls.Config, which are given ctx with a
-// tls.ClientHelloInfo; elsewhere it does nothing.
+// yieldTime is how long a handshake lets others go first at most: a server that is near has answered by then.
+const yieldTime = 200 * time.Microsecond
+
+// Yield lets the loop of a handshake make a turn before the handshake goes on computing, and another when Config.Busy says
+// that somebody waits for more than that: on a core that they share, a request would wait for all of the handshake, and
+// its response for the next one. For callbacks of a tls.Config, which are given ctx with a tls.ClientHelloInfo; elsewhere
+// it does nothing.
 func Yield(ctx context.Context) {
 	h, ok := ctx.Value(handshakeKey{}).(*handshake)
 	if !ok {
 		return
 	}
-	turned := make(chan struct{})
-	if h.conn.loop.Post(func() { close(turned) }) {
-		select {
-		case <-turned:
-		case <-ctx.Done():
-		}
+	l, over := h.conn.loop, make(chan struct{})
+	if !l.Post(func() { l.yielded = append(l.yielded, over) }) {
+		return
 	}
+	longest := time.NewTimer(yieldTime)
+	defer longest.Stop()
+	select {
+	case <-over:
+	case <-longest.C:
+	case <-ctx.Done():
+	}
+}
+
+// goOn lets handshakes that yielded go on. At the end of a turn.
+func (l *EventLoop) goOn() {
+	if len(l.yielded) == 0 || l.config.Busy != nil && l.config.Busy() {
+		return
+	}
+	for i, over := range l.yielded {
+		close(over)
+		l.yielded[i] = nil
+	}
+	l.yielded = l.yielded[:0]
 }
 
 // await returns when there is input. Its place to compute is another's meanwhile.

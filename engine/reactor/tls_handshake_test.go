@@ -197,6 +197,31 @@ func TestYield(t *testing.T) {
 	await(t, left)
 }
 
+// TestYieldToOneWhoWaits: a handshake that yields goes on when nobody waits any more, or after a while.
+func TestYieldToOneWhoWaits(t *testing.T) {
+	for _, served := range []bool{true, false} {
+		var waits, early atomic.Bool
+		waits.Store(true)
+		l := startLoop(t, Config{Handshakes: NewHandshakes(1, 1), Busy: waits.Load})
+		config := serverConfig()
+		config.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			if served {
+				l.Post(func() { // the first turn, in which the handshake yields, ends with somebody waiting
+					l.Post(func() { waits.Store(false) })
+				})
+			}
+			Yield(h.Context())
+			early.Store(served && waits.Load())
+			return nil, nil
+		}
+		began := Clock()
+		tlsPair(t, l, config, clientConfig(), (*sink).echo)
+		if took := Clock().Sub(began); early.Load() && took < yieldTime {
+			t.Errorf("a handshake went on after %v while somebody waited", took)
+		}
+	}
+}
+
 // stuck is a server's configuration whose handshakes stand still in the middle of computing, until they are cancelled.
 func stuck() (config *tls.Config, standing chan context.Context) {
 	config, standing = serverConfig(), make(chan context.Context, 100)

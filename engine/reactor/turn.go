@@ -22,6 +22,7 @@ func (l *EventLoop) turn() (worked, stopping bool) {
 	later := copy(l.visits, l.visits[l.visitsDue:])
 	clear(l.visits[later:])
 	l.visits = l.visits[:later]
+	l.goOn()
 	end := l.Clock()
 	l.setAlarm(end)
 	took := end.Sub(l.now)
