@@ -81,7 +81,7 @@ func (s *socket) linger() {
 // dropInput reads a closing connection as far as the peer's end.
 func (s *socket) dropInput() {
 	for range readsPerEvent {
-		n, errno := recv(s.fd, s.loop.input[:ReadSize])
+		n, errno := recvAway(s.fd, s.loop.input[:ReadSize])
 		switch {
 		case errno == unix.EAGAIN:
 			return

@@ -13,10 +13,15 @@ import (
 // much as the rest of our work on a request.
 
 // recv reads into b. n is 0 with no error at the end of input.
-func recv(fd int32, b []byte) (n int, errno syscall.Errno) {
+func recv(fd int32, b []byte) (n int, errno syscall.Errno) { return recvWith(fd, b, 0) }
+
+// recvAway receives what nobody wants. Of TCP it is not copied (tcp(7), MSG_TRUNC); of other sockets b is overwritten.
+func recvAway(fd int32, b []byte) (n int, errno syscall.Errno) { return recvWith(fd, b, unix.MSG_TRUNC) }
+
+func recvWith(fd int32, b []byte, flags uintptr) (n int, errno syscall.Errno) {
 	for {
 		r, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
-			uintptr(len(b)), 0, 0, 0)
+			uintptr(len(b)), flags, 0, 0)
 		if e == 0 {
 			return int(r), 0
 		}
