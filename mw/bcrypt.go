@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"runtime"
 
+	//lint:ignore SA1019 bcrypt, which is not deprecated, is made of it
 	"golang.org/x/crypto/blowfish"
 )
 

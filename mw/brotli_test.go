@@ -2,7 +2,6 @@ package mw
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -152,7 +151,7 @@ func FuzzBrotli(f *testing.F) {
 	f.Fuzz(func(t *testing.T, level int, text []byte, times int, cuts []byte) {
 		low, high := CodingBrotli.Levels()
 		if level < low || level > high || times < 1 || times*len(text) > 1<<19 {
-			t.Skip(fmt.Sprintf("level %d, %d times", level, times))
+			t.Skipf("level %d, %d times", level, times)
 		}
 		text = bytes.Repeat(text, times)
 		var at []uint16

@@ -16,7 +16,9 @@ import (
 func recv(fd int32, b []byte) (n int, errno syscall.Errno) { return recvWith(fd, b, 0) }
 
 // recvAway receives what nobody wants. Of TCP it is not copied (tcp(7), MSG_TRUNC); of other sockets b is overwritten.
-func recvAway(fd int32, b []byte) (n int, errno syscall.Errno) { return recvWith(fd, b, unix.MSG_TRUNC) }
+func recvAway(fd int32, b []byte) (n int, errno syscall.Errno) {
+	return recvWith(fd, b, unix.MSG_TRUNC)
+}
 
 func recvWith(fd int32, b []byte, flags uintptr) (n int, errno syscall.Errno) {
 	for {
