@@ -110,7 +110,8 @@ func TestHandshakes(t *testing.T) {
 			t.Errorf("%s: %d of %d were resumed, want %d", kind, again.Load(), served.Load(), want)
 		}
 		_, r = runFlags(t, flags{url: url, conns: conns, seconds: 0.5, rate: 40, handshakes: kind}, nil)
-		if r.Failed != 0 || r.Requests < 10 || r.Requests > 21 {
+		// On a busy machine the window ends late: one more for each connection may.
+		if r.Failed != 0 || r.Requests < 10 || r.Requests > 21+conns {
 			t.Errorf("%s: %+v, want about 20", kind, r)
 		}
 	}
