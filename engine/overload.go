@@ -92,7 +92,7 @@ func (o *overload) configure(c config.Limits) {
 	if os.Getenv("GOMEMLIMIT") == "" { // who sets it knows better
 		bound := unlimited
 		if limit > 0 {
-			bound = int64(min(limit, math.MaxInt64) / 100 * collectorShare)
+			bound = int64(min(limit, math.MaxInt64)/100*collectorShare) + int64(len(o.ballast))
 		}
 		debug.SetMemoryLimit(bound)
 	}

@@ -2,12 +2,14 @@ package mw
 
 import (
 	"crypto/md5"
+	"runtime"
 	"strings"
 )
 
 const (
 	apr1Prefix = "$apr1$"
 	apr1Rounds = 1000
+	apr1Pause  = 100 // rounds without a pause: 0.3 ms for the longest password
 	// cryptAlphabet are the digits of base 64 as crypt(3) has them, and bcrypt in another order.
 	cryptAlphabet = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
@@ -35,6 +37,9 @@ func apr1(password, salt string) string {
 	}
 	sum := md5.Sum(text)
 	for round := range apr1Rounds {
+		if round%apr1Pause == 0 {
+			runtime.Gosched() // a loop may want the core
+		}
 		text = text[:0]
 		if round%2 == 1 {
 			text = append(text, password...)

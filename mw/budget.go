@@ -3,6 +3,7 @@ package mw
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,7 @@ const (
 
 var errBusy = errors.New("the credentials could not be checked in time")
 
-// budget bounds work that takes a processor for long beside the loops, such as checks of passwords: a share of the
+// budget bounds work that takes a processor for long beside the loops, such as checks of passwords and rewriting: a share of the
 // processors at most. Any goroutine.
 type budget struct {
 	turns chan struct{} // has room for those that run
@@ -51,6 +52,7 @@ func (b *budget) run(ctx context.Context, work func()) bool {
 	if ctx.Err() != nil { // both were ready
 		return false
 	}
+	runtime.Gosched() // whoever had the turn made this the next to run, before a loop that waits
 	work()
 	return true
 }

@@ -3,6 +3,7 @@ package mw
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	"traffic_management/codec"
 	"traffic_management/engine/exchange"
@@ -223,6 +224,7 @@ func (c *coder) encodeHere() (err error) {
 func (c *coder) run(context.Context) (struct{}, error) {
 	places <- struct{}{}
 	defer func() { <-places }()
+	runtime.Gosched() // whoever had the place made this the next to run, before a loop that waits
 	return struct{}{}, c.encode()
 }
 

@@ -31,7 +31,13 @@ var (
 	errReplacement     = errors.New("the URL would be too long when rewritten")
 	errLongSubject     = &codec.Error{Side: codec.Client, Kind: codec.KindTooLarge, Status: 414, Cause: errSubject}
 	errLongReplacement = &codec.Error{Side: codec.Client, Kind: codec.KindTooLarge, Status: 414, Cause: errReplacement}
+	errNotRewritten    = &codec.Error{Side: codec.Internal, Kind: codec.KindOverload, Status: 503,
+		Cause: errors.New("the URL could not be rewritten in time")}
 )
+
+// rewrites is for what is done beside the loops. One takes 6 ms at the worst, but for programs of more than 50 instructions,
+// and cannot be cut.
+var rewrites = newBudget()
 
 // expression replaces what a regular expression matches. Immutable. Unlike the rest of the package it allocates.
 type expression struct {
@@ -126,8 +132,19 @@ func (e *expression) rewrite(x *exchange.Exchange, text []byte, r rewriter) exch
 		out, err := e.replace(text)
 		return r.rewritten(x, out, refusalOf(err))
 	}
+	if !rewrites.enter() {
+		return r.rewritten(x, nil, errNotRewritten)
+	}
 	text = bytes.Clone(text)
-	x.SetState(exchange.Go(x, func(context.Context) ([]byte, error) { return e.replace(text) }, func(out []byte, err error) {
+	x.SetState(exchange.Go(x, func(ctx context.Context) (out []byte, err error) {
+		defer rewrites.leave()
+		ctx, cancel := context.WithTimeout(ctx, longestWait)
+		defer cancel()
+		if !rewrites.run(ctx, func() { out, err = e.replace(text) }) {
+			return nil, errBusy
+		}
+		return out, err
+	}, func(out []byte, err error) {
 		x.Resume(r.rewritten(x, out, refusalOf(err)))
 	}))
 	return exchange.Wait
@@ -149,6 +166,8 @@ func refusalOf(err error) *codec.Error {
 		return errLongSubject
 	case errReplacement:
 		return errLongReplacement
+	case errBusy:
+		return errNotRewritten
 	}
 	return &codec.Error{Side: codec.Internal, Kind: codec.KindPanic, Status: 500, Cause: err}
 }

@@ -153,6 +153,23 @@ func TestClientsLeaveDuringARewrite(t *testing.T) {
 	}
 }
 
+// While many long paths wait to be looked at, further ones are refused, and short ones are not.
+func TestRewritesAreBounded(t *testing.T) {
+	b := newBed(t, replacePath(t, ReplacePathOptions{Regex: "^/v1/(.*)$", Replacement: "/$1"}))
+	long := "/v1/" + strings.Repeat("a", maxSubject-10)
+	rewrites.taken.Add(maxWaiting)
+	refused, short := b.ask(codec.HTTP11, "GET", long), b.ask(codec.HTTP11, "GET", "/v1/a")
+	rewrites.taken.Add(-maxWaiting)
+	if refused.status != 503 || short.status != 200 {
+		t.Errorf("%d for a long path, %d for a short one", refused.status, short.status)
+	}
+	c := b.begin(codec.HTTP11, "GET", long, 0)
+	b.await("the response", func() bool { return c.over })
+	if c.status != 200 || rewrites.taken.Load() != 0 {
+		t.Errorf("%d when there is room again, %d places are taken", c.status, rewrites.taken.Load())
+	}
+}
+
 // What a client writes behind the place that a rewrite cuts at never leads out of where the rewrite leads.
 func TestRewritesStayWhereTheyLead(t *testing.T) {
 	tricks := []string{"/..", "/../secret", "/%2e%2e/secret", "/.%2E/secret", "/%2E./secret", "..", "../secret", "%2e%2e/secret",

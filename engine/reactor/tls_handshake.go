@@ -183,9 +183,12 @@ func Yield(ctx context.Context) {
 	}
 }
 
+// maxYielded bounds the list of those that wait, in which those are, too, whose time was over.
+const maxYielded = 64
+
 // goOn lets handshakes that yielded go on. At the end of a turn.
 func (l *EventLoop) goOn() {
-	if len(l.yielded) == 0 || l.config.Busy != nil && l.config.Busy() {
+	if len(l.yielded) == 0 || len(l.yielded) < maxYielded && l.config.Busy != nil && l.config.Busy() {
 		return
 	}
 	for i, over := range l.yielded {
