@@ -221,7 +221,8 @@ func TestContentMayFollowALateContinue(t *testing.T) {
 	if a := c.receive("POST"); a.StatusCode != http.StatusContinue {
 		t.Fatalf("status %d %q", a.StatusCode, a.body)
 	}
-	time.AfterFunc(time.Second, func() { c.send("hello") })
+	// Well before the pace is looked at, which is every second.
+	time.AfterFunc(700*time.Millisecond, func() { c.send("hello") })
 	if a := c.receive("POST"); a.StatusCode != 200 {
 		t.Errorf("status %d %q", a.StatusCode, a.body)
 	}
