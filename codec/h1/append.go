@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"encoding/binary"
 	"slices"
 	"strconv"
 
@@ -99,8 +100,8 @@ func AppendResponseHead(dst []byte, h *codec.Head, f codec.Framing, opt codec.Co
 func AppendTrailers(dst []byte, trailers []codec.Field) []byte {
 	dst = append(dst, "0\r\n"...)
 	for i := range trailers {
-		if f := &trailers[i]; codec.AllowedInTrailers(f.Name) {
-			dst = appendField(dst, f, codec.TraitNotInTrailers)
+		if codec.AllowedInTrailers(trailers[i].Name) {
+			dst = appendLines(dst, trailers[i:i+1], codec.TraitNotInTrailers)
 		}
 	}
 	return append(dst, "\r\n"...)
@@ -124,35 +125,39 @@ func appendFields(dst []byte, h *codec.Head, omit codec.Trait, opt codec.ConnOpt
 		opt &^= codec.OptUpgrade
 		omit |= codec.TraitUpgrade
 	}
-	for i := range h.Fields {
-		dst = appendField(dst, &h.Fields[i], omit)
-	}
+	dst = appendLines(dst, h.Fields, omit)
 	return append(dst, connectionLines[opt&(codec.OptClose|codec.OptKeepAlive|codec.OptUpgrade)]...)
 }
 
-// appendField appends one field line, unless it is marked as removed, its name has the trait omit, or it could not be
-// parsed again. A name without an ID is looked up, so that no field frames a message behind our back; a known name is a
-// token.
-func appendField(dst []byte, f *codec.Field, omit codec.Trait) []byte {
-	id := f.ID
-	if id == codec.FieldOther {
-		id = codec.LookupFieldID(f.Name)
-	} else if invariant.Enabled && id != codec.FieldRemoved {
-		invariant.Check(id == codec.LookupFieldID(f.Name), "h1: a field's ID is that of its name")
+// appendLines appends a line for each field, unless it is marked as removed, its name has the trait omit, or it could
+// not be parsed again. A name without an ID is looked up, so that no field frames a message behind our back; a known
+// name is a token.
+func appendLines(dst []byte, fields []codec.Field, omit codec.Trait) []byte {
+	for i := range fields {
+		f := &fields[i]
+		id := f.ID
+		if id == codec.FieldOther {
+			id = codec.LookupFieldID(f.Name)
+		} else if invariant.Enabled && id != codec.FieldRemoved {
+			invariant.Check(id == codec.LookupFieldID(f.Name), "h1: a field's ID is that of its name")
+		}
+		if codec.Traits[id]&omit != 0 || id == codec.FieldOther && !codec.IsToken(f.Name) {
+			continue
+		}
+		start, name, size := len(dst), len(f.Name), len(f.Name)+len(f.Value)+4
+		if cap(dst)-start < size {
+			dst = slices.Grow(dst, size)
+		}
+		line := dst[start : start+size]
+		codec.CopyName(line, f.Name)
+		binary.LittleEndian.PutUint16(line[name:], ':'|' '<<8)
+		if !codec.CopyValue(line[name+2:size-2], f.Value) {
+			continue
+		}
+		binary.LittleEndian.PutUint16(line[size-2:], '\r'|'\n'<<8)
+		dst = dst[:start+size]
 	}
-	if codec.Traits[id]&omit != 0 || id == codec.FieldOther && !codec.IsToken(f.Name) {
-		return dst
-	}
-	start, name, value := len(dst), len(f.Name), len(f.Value)
-	dst = slices.Grow(dst, name+value+4)
-	line := dst[start : start+name+value+4]
-	copy(line, f.Name)
-	line[name], line[name+1] = ':', ' '
-	if !codec.CopyValue(line[name+2:], f.Value) {
-		return dst
-	}
-	line[name+2+value], line[name+3+value] = '\r', '\n'
-	return dst[:start+len(line)]
+	return dst
 }
 
 // appendLength appends a Content-Length field line.

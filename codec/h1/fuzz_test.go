@@ -98,7 +98,7 @@ func FuzzAppendField(f *testing.F) {
 	f.Add([]byte("Na\r\nme"), []byte("val\r\n\r\nue"))
 	f.Add([]byte("host"), []byte("12345678\x7f"))
 	f.Fuzz(func(t *testing.T, name, value []byte) {
-		line := appendField(nil, &codec.Field{Name: name, Value: value}, 0)
+		line := appendLines(nil, []codec.Field{{Name: name, Value: value}}, 0)
 		valid := codec.IsToken(name) && codec.All(value, codec.ClassValue)
 		if valid != (len(line) > 0) {
 			t.Fatalf("%q %q: appended %q", name, value, line)
