@@ -81,7 +81,7 @@ func (a *Acceptor) stop() { a.Close() }
 
 // begin watches the socket; what is queued already is reported.
 func (a *Acceptor) begin() (err error) {
-	a.place, err = a.loop.poller.add(a.fd, a.watch, a)
+	a.place, err = a.loop.poller.add(a.fd, a.watch, a, 0)
 	return err
 }
 
@@ -148,7 +148,7 @@ func (a *Acceptor) acceptOne() bool {
 	s := l.newSocket(fd, l.name.Addr.Family, outputReady)
 	s.peer = decodeName(&l.name)
 	l.stats.Open.Add(1)
-	if s.watch() != nil {
+	if s.watch(0) != nil {
 		s.Abort()
 		return true
 	}

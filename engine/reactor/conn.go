@@ -125,13 +125,13 @@ func (l *EventLoop) newSocket(fd int32, family uint16, o outputState) *socket {
 	return &socket{loop: l, fd: fd, place: -1, family: family, output: o}
 }
 
-// watch begins to watch the descriptor.
-func (s *socket) watch() (err error) {
+// watch begins to watch the descriptor. mark is placeOpened or 0.
+func (s *socket) watch(mark int32) (err error) {
 	events := uint32(watchSocket)
 	if s.family == unix.AF_UNIX {
 		events = watchInput
 	}
-	s.place, err = s.loop.poller.add(s.fd, events, s)
+	s.place, err = s.loop.poller.add(s.fd, events, s, mark)
 	return err
 }
 

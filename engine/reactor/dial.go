@@ -27,7 +27,7 @@ func (l *EventLoop) Dial(a Addr, sink Sink) Conn {
 		s.fail(os.NewSyscallError(call, errno))
 		return s
 	}
-	if err := s.watch(); err != nil {
+	if err := s.watch(placeOpened); err != nil {
 		s.fail(err)
 	}
 	return s
@@ -98,7 +98,7 @@ func (l *EventLoop) Attach(fd int, sink Sink) Conn {
 	l.config.Descriptors.inUse.Add(1)
 	if l.stage == stageEnding {
 		s.fail(ErrStopped)
-	} else if err := s.watch(); err != nil {
+	} else if err := s.watch(0); err != nil {
 		s.fail(err)
 	}
 	return s

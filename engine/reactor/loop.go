@@ -138,7 +138,7 @@ func New(c Config) (*EventLoop, error) {
 	l.mail.wake = l.poller.wake
 	l.timerFD, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err == nil {
-		_, err = l.poller.add(int32(l.timerFD), unix.EPOLLIN|unix.EPOLLET, alarmSource{})
+		_, err = l.poller.add(int32(l.timerFD), unix.EPOLLIN|unix.EPOLLET, alarmSource{}, 0)
 	}
 	if err != nil {
 		l.release()
