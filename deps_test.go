@@ -29,13 +29,14 @@ var rooms = map[string][]string{
 
 	// Rooms that anything could be built on.
 	"config":             {},
-	"telemetry":          {},
+	"telemetry":          {"internal/owned"},
 	"internal/invariant": {},
+	"internal/owned":     {},
 
 	"engine/reactor":  {"codec", "internal/invariant"},
 	"engine/certs":    {"config", "engine/reactor"},
 	"engine/systemd":  {},
-	"upstream":        {"codec/...", "engine/reactor", "internal/invariant"},
+	"upstream":        {"codec/...", "engine/reactor", "internal/invariant", "internal/owned"},
 	"engine/exchange": {"codec/...", "engine/reactor", "internal/invariant", "routing", "upstream"},
 	"mw":              {"codec/...", "engine/exchange", "engine/reactor", "internal/invariant", "routing", "upstream"},
 	"engine/frontend": {"codec/...", "engine/exchange", "engine/reactor", "internal/invariant", "upstream"},
@@ -54,7 +55,7 @@ var rooms = map[string][]string{
 // starters are the files and folders that may start goroutines; everything else runs on a loop, which nothing may
 // escape unseen.
 var starters = []string{
-	"config/watch.go", "engine/*.go", "engine/reactor/job.go", "engine/reactor/aside.go", "upstream/health.go", "upstream/resolve.go", "telemetry/accesslog.go",
+	"config/watch.go", "engine/*.go", "engine/reactor/job.go", "upstream/health.go", "upstream/resolve.go", "telemetry/accesslog.go",
 	"cmd/traffic_management/*.go", "internal/demo/*.go", "perf/*/*.go",
 }
 

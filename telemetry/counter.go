@@ -1,8 +1,13 @@
 package telemetry
 
-// A counter is a number with one writer, the goroutine of the loop that owns the shard it lies in, and any number of
-// readers. add and load differ between builds, see counter_plain.go.
-type counter struct{ n uint64 }
+import "traffic_management/internal/owned"
+
+// A counter is a number that grows. The goroutine of the loop that owns the shard it lies in writes it, any reads it.
+type counter struct{ n owned.Int64 }
+
+func (c *counter) add(n uint64) { c.n.Add(int64(n)) }
+
+func (c *counter) load() uint64 { return uint64(c.n.Load()) }
 
 // cachePad ends every shard, so that the words of two loops never share a cache line wherever the allocator puts them.
 type cachePad [64]byte

@@ -310,8 +310,8 @@ func TestLeastConn(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			set := targetsOf(c.weights...)
 			for i, n := range c.inFlight {
-				set[i].Counts(0).InFlight.Store(n[0])
-				set[i].Counts(1).InFlight.Store(n[1])
+				set[i].Counts(0).InFlight.Add(n[0])
+				set[i].Counts(1).InFlight.Add(n[1])
 			}
 			got := letters(balancerOf(Options{Strategy: LeastConn}, set, 0, 0), 100)
 			if strings.Trim(got, c.want) != "" {

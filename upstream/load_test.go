@@ -38,7 +38,7 @@ func TestTwoChoices(t *testing.T) {
 	} {
 		set := targetsOf(c.weights...)
 		for i, n := range c.inFlight {
-			set[i].Counts(i).InFlight.Store(n)
+			set[i].Counts(i).InFlight.Add(n)
 		}
 		if got := count(t, balancerOf(Options{Strategy: TwoChoices}, set, 0, 0), 2, 100, 1); got[c.want] != 100 {
 			t.Errorf("weights %v, in flight %v: picked %v", c.weights, c.inFlight, got)

@@ -57,8 +57,8 @@ func (t *Target) Status(now reactor.Instant) Status {
 		Idle:      t.Idle(),
 	}
 	for i := range t.counts {
-		st.Succeeded += t.counts[i].Succeeded.Load()
-		st.Failed += t.counts[i].Failed.Load()
+		st.Succeeded += uint64(t.counts[i].Succeeded.Load())
+		st.Failed += uint64(t.counts[i].Failed.Load())
 	}
 	switch {
 	case c&takenOut != 0:

@@ -7,6 +7,7 @@ import (
 	"traffic_management/codec"
 	"traffic_management/engine/reactor"
 	"traffic_management/internal/invariant"
+	"traffic_management/internal/owned"
 )
 
 // condition is one word of what is true of a target, so that a balancer reads all of it at once. Each bit has one
@@ -71,13 +72,13 @@ const (
 
 // Counts is one loop's share of a target's counts. That loop writes, any goroutine reads.
 type Counts struct {
-	InFlight atomic.Int64 // requests the target was given and has not ended
-	Idle     atomic.Int64 // idle connections in the loop's pool that another loop may have
-	Resting  atomic.Int64 // idle connections that cannot leave the loop, for requests share them
-	Waiting  atomic.Int64 // requests that wait for a connection on the loop
+	InFlight owned.Int64 // requests the target was given and has not ended
+	Idle     owned.Int64 // idle connections in the loop's pool that another loop may have
+	Resting  owned.Int64 // idle connections that cannot leave the loop, for requests share them
+	Waiting  owned.Int64 // requests that wait for a connection on the loop
 
-	Succeeded atomic.Uint64 // requests answered with a status below 500
-	Failed    atomic.Uint64 // requests answered with another, or not at all by the server's fault
+	Succeeded owned.Int64 // requests answered with a status below 500
+	Failed    owned.Int64 // requests answered with another, or not at all by the server's fault
 
 	_ [cacheLine - 48]byte
 }

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"traffic_management/engine/reactor"
+	"traffic_management/internal/owned"
 )
 
 func newTestTarget(weight int) *Target {
@@ -137,16 +138,17 @@ func TestTargetLayout(t *testing.T) {
 }
 
 // BenchmarkCounts is what counting one request costs while another loop counts too: a share for each loop, shares
-// that touch, or one count for all.
+// that touch, or one count for all, which must be locked.
 func BenchmarkCounts(b *testing.B) {
 	target := newTestTarget(1)
-	var touching [2]atomic.Int64
+	var touching [2]owned.Int64
+	var shared atomic.Int64
 	b.Run("own line", func(b *testing.B) { twoLoops(b, &target.Counts(0).InFlight, &target.Counts(1).InFlight) })
 	b.Run("one line", func(b *testing.B) { twoLoops(b, &touching[0], &touching[1]) })
-	b.Run("one count", func(b *testing.B) { twoLoops(b, &touching[0], &touching[0]) })
+	b.Run("one count", func(b *testing.B) { twoLoops(b, &shared, &shared) })
 }
 
-func twoLoops(b *testing.B, counts ...*atomic.Int64) {
+func twoLoops(b *testing.B, counts ...interface{ Add(int64) int64 }) {
 	var loops sync.WaitGroup
 	for _, c := range counts {
 		loops.Go(func() {
