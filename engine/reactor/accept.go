@@ -110,9 +110,15 @@ func (a *Acceptor) resume() {
 	}
 }
 
-// ready takes connections. Only for the first of an event is room made, since only that one surely waits; the event
-// comes again while there are more.
-func (a *Acceptor) ready(uint32) {
+// ready has connections taken behind the turn's output.
+func (a *Acceptor) ready(uint32) { a.loop.accepting = append(a.loop.accepting, a) }
+
+// take takes connections. Only for the first of an event is room made, since only that one surely waits; the event comes
+// again while there are more.
+func (a *Acceptor) take() {
+	if a.state != acceptRunning {
+		return // it was closed meanwhile
+	}
 	d := a.loop.config.Descriptors
 	for i := range acceptsPerEvent {
 		switch {
@@ -168,5 +174,6 @@ func (a *Acceptor) shed() bool {
 		return false
 	}
 	a.loop.stats.Shed.Add(1)
+	a.loop.closeDropped()
 	return true
 }

@@ -169,6 +169,57 @@ func TestOldestIsShedForDescriptors(t *testing.T) {
 	}
 }
 
+// TestAnswersGoBeforeNewAndOldConnections: in one turn a client wants an answer, one has gone, and another one comes.
+func TestAnswersGoBeforeNewAndOldConnections(t *testing.T) {
+	l := stepper(t)
+	listener, err := Listen("unix:"+socketPath(t), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	us, them := unixPair(t)
+	defer unix.Close(them)
+	s := new(sink)
+	s.conn = l.Attach(us, s)
+	s.echo()
+	ours, theirs := unixPair(t)
+	gone := new(sink)
+	gone.conn = l.Attach(ours, gone)
+	l.turn() // what Attach itself reports
+	order := ""
+	note := func(what string) {
+		if n, _ := recv(int32(them), make([]byte, 8)); n > 0 {
+			order += "answer "
+		}
+		order += what
+	}
+	gone.data = func() {
+		note("end ")
+		gone.conn.Close(false)
+	}
+	accepted := 0
+	a := l.AddListener(listener.Sockets(0)[0], func(Conn) Sink {
+		accepted++
+		note("accept ")
+		return nil
+	})
+	defer a.Close()
+	unix.Close(theirs)
+	dial(t, listener.Addr())
+	unix.Write(them, []byte("x"))
+	l.turn()
+	if order != "end answer accept " {
+		t.Errorf("order %q", order)
+	}
+	l.turn()
+	if accepted != 1 {
+		t.Errorf("%d accepted", accepted)
+	}
+	if n := l.config.Descriptors.InUse(); n != 1 {
+		t.Errorf("%d descriptors in use", n)
+	}
+}
+
 func TestAcceptWaitsForDescriptors(t *testing.T) {
 	d := NewDescriptors(3, 2) // one for accepting, one more for dialling
 	l := startLoop(t, Config{Descriptors: d})

@@ -19,7 +19,7 @@ func (l *EventLoop) Dial(a Addr, sink Sink) Conn {
 		s.fail(ErrStopped)
 		return s
 	}
-	if !l.config.Descriptors.take(l.config.Descriptors.forDial) {
+	if d := l.config.Descriptors; !d.take(d.forDial) && !(l.closeDropped() && d.take(d.forDial)) {
 		s.fail(ErrDescriptors)
 		return s
 	}

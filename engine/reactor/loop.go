@@ -98,6 +98,9 @@ type EventLoop struct {
 	visitsDue, visitsDone int // visitsDue is -1 until visiting begins; what comes later waits for the next turn
 	flushes               []*socket
 	flushesDone           int
+	accepting             []*Acceptor
+	acceptingDone         int
+	dropped               []int32 // descriptors of connections that are gone
 	seals                 []*tlsConn
 	sealsDone             int
 	hooksDone             int
@@ -255,6 +258,7 @@ func (l *EventLoop) end() {
 	l.hooksDone = 0
 	for !l.work() {
 	}
+	l.closeDropped()
 	l.release()
 	l.stage = stageEnded
 }

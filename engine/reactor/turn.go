@@ -14,7 +14,7 @@ func (l *EventLoop) turn() (worked, stopping bool) {
 	l.visitsDue, l.visitsDone = -1, 0
 	l.hooksDone = 0
 	if l.ready == 0 && len(l.posts) == 0 && len(l.visits) == 0 && len(l.flushes) == 0 && len(l.seals) == 0 &&
-		len(l.deferred) == 0 {
+		len(l.deferred) == 0 && len(l.dropped) == 0 {
 		return false, stopping
 	}
 	for !l.work() {
@@ -73,6 +73,15 @@ func (l *EventLoop) work() (done bool) {
 		l.settle()
 	}
 	l.flush()
+	// What nobody waits for comes behind what went out.
+	l.closeDropped()
+	for l.acceptingDone < len(l.accepting) {
+		a := l.accepting[l.acceptingDone]
+		l.acceptingDone++
+		a.take()
+		l.settle()
+	}
+	l.accepting, l.acceptingDone = l.accepting[:0], 0
 	for l.hooksDone < len(l.hooks) {
 		f := l.hooks[l.hooksDone]
 		l.hooksDone++
