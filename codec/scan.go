@@ -96,9 +96,7 @@ func CopyValue(dst, v []byte) bool {
 		putHalf(dst, last+4, w>>32)
 		odd = notValue(w)
 	default:
-		for i, c := range v {
-			dst[i] = c
-		}
+		copy(dst, v)
 		odd = 1
 	}
 	return odd == 0 || All(v, ClassValue)
@@ -119,9 +117,7 @@ func CopyName(dst, name []byte) {
 		putHalf(dst, last+4, half(name, last+4))
 		return
 	}
-	for i, c := range name {
-		dst[i] = c
-	}
+	copy(dst, name)
 }
 
 // NextNotTarget is the index of the first byte of b from i on that a request target cannot hold, or len(b).
