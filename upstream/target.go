@@ -70,12 +70,13 @@ const (
 	joinsNext  = -1 // slow start begins when somebody looks at the target first
 )
 
-// Counts is one loop's share of a target's counts. That loop writes, any goroutine reads.
+// Counts is one loop's share of a target's counts. That loop writes, any goroutine reads. Idle and Waiting are atomic,
+// for a loop that changes one of them looks at the other loops' other one next: one of the two loops must see the other.
 type Counts struct {
-	InFlight owned.Int64 // requests the target was given and has not ended
-	Idle     owned.Int64 // idle connections in the loop's pool that another loop may have
-	Resting  owned.Int64 // idle connections that cannot leave the loop, for requests share them
-	Waiting  owned.Int64 // requests that wait for a connection on the loop
+	InFlight owned.Int64  // requests the target was given and has not ended
+	Idle     atomic.Int64 // idle connections in the loop's pool that another loop may have
+	Resting  owned.Int64  // idle connections that cannot leave the loop, for requests share them
+	Waiting  atomic.Int64 // requests that wait for a connection on the loop
 
 	Succeeded owned.Int64 // requests answered with a status below 500
 	Failed    owned.Int64 // requests answered with another, or not at all by the server's fault

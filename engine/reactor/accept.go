@@ -68,6 +68,7 @@ func (a *Acceptor) Close() { a.rest(acceptClosed) }
 // Finish takes the connections that wait in the kernel's queue, as far as there is room for them, and accepts no more:
 // for a listening socket that nobody will watch after this.
 func (a *Acceptor) Finish() {
+	a.loop.closeDropped()
 	d := a.loop.config.Descriptors
 	for range backlog {
 		if a.state != acceptRunning || !d.take(d.forAccept) || !a.acceptOne() {
@@ -117,7 +118,7 @@ func (a *Acceptor) ready(uint32) { a.loop.accepting = append(a.loop.accepting, a
 // again while there are more.
 func (a *Acceptor) take() {
 	if a.state != acceptRunning {
-		return // it was closed meanwhile
+		return // it was closed, or rests
 	}
 	d := a.loop.config.Descriptors
 	for i := range acceptsPerEvent {
@@ -125,6 +126,7 @@ func (a *Acceptor) take() {
 		case d.take(d.forAccept):
 		case i > 0:
 			return
+		case a.loop.closeDropped() && d.take(d.forAccept):
 		case !a.shed() || !d.take(d.forAccept):
 			a.starve()
 			return
@@ -145,8 +147,10 @@ func (a *Acceptor) acceptOne() bool {
 		case unix.EAGAIN:
 			return false
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
-			a.shed() // the limit is lower than we think: make room for the next try
-			a.starve()
+			if !l.closeDropped() { // otherwise there is room for the next try
+				a.shed() // the limit is lower than we think
+				a.starve()
+			}
 			return false
 		}
 		return true // that connection was gone already

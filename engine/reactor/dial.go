@@ -19,7 +19,8 @@ func (l *EventLoop) Dial(a Addr, sink Sink) Conn {
 		s.fail(ErrStopped)
 		return s
 	}
-	if d := l.config.Descriptors; !d.take(d.forDial) && !(l.closeDropped() && d.take(d.forDial)) {
+	l.closeDropped() // this one may replace one of them, with a server that takes no more
+	if !l.config.Descriptors.take(l.config.Descriptors.forDial) {
 		s.fail(ErrDescriptors)
 		return s
 	}

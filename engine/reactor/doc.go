@@ -6,7 +6,7 @@
 //
 //	             ┌────────────────────────── nothing to do: block ◀──────────────────────────┐
 //	             ▼                                                                           │
-//	epoll ──▶ events ──▶ posted ──▶ visits ──▶ timers ──▶ flush ──▶ OnTurnEnd hooks ──▶ set the alarm
+//	epoll ──▶ events ──▶ posted ──▶ visits ──▶ timers ──▶ flush ──▶ close, accept ──▶ hooks ──▶ alarm
 //	            │                     ▲                      │
 //	            ├ readable: read into the loop's buffer      └ one send a connection, many in one system call
 //	            │           ──▶ Sink.OnData, keep the rest

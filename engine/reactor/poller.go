@@ -46,7 +46,7 @@ type poller struct {
 	awake  queue.Func
 }
 
-// placeOpened marks the numbers of places in events of connections that we opened.
+// placeOpened marks the numbers of places in events of connections that this loop opened.
 const placeOpened = 1 << 30
 
 type place struct {
@@ -109,7 +109,7 @@ func (p *poller) wait() int {
 	return int(n)
 }
 
-// group brings the events of connections we opened before the others. What answers set free serves the requests of the
+// group brings the events of connections this loop opened before the others. What answers set free serves the requests of the
 // same turn, and the processor goes through the code for each once, not to and fro: a request costs 5 % less of our own.
 func (p *poller) group(events []unix.EpollEvent) {
 	first := 0
@@ -166,7 +166,8 @@ func (p *poller) remove(fd, n int32) {
 	p.vacate(n)
 }
 
-// vacate gives up the place of a descriptor that is being closed, which ends the kernel's watching too.
+// vacate gives up the place of a descriptor that is to be closed, which ends the kernel's watching too. What the kernel
+// tells until then reaches nobody.
 func (p *poller) vacate(n int32) {
 	at := &p.places[n]
 	at.source = nil

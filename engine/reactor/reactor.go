@@ -108,7 +108,8 @@ type Conn interface {
 	// a peer that still sends does not lose our last bytes to a reset (RFC 9112 section 9.6). The sink hears nothing
 	// any more. It is given up when the peer takes nothing of what is queued for WriteOutTime.
 	Close(linger bool)
-	// Abort closes the socket now; queued output is lost, a peer sees a reset. The sink hears nothing any more.
+	// Abort closes the socket behind the turn's output; its own that is queued is lost, a peer sees a reset. The sink hears
+	// nothing any more.
 	Abort()
 	// Detach gives up the socket without closing it, for Loop.Attach of another loop. Only when In is empty and
 	// nothing is queued; otherwise, or when the socket cannot be moved, ok is false and nothing changes.
