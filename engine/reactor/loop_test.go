@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestPostKeepsOrderAndEndsWithTheLoop(t *testing.T) {
@@ -316,5 +318,66 @@ func TestGo(t *testing.T) {
 	on(t, l, func() {})
 	if len(done) > 0 {
 		t.Error("done was called after Cancel")
+	}
+}
+
+// TestAnswersGoBeforeRequests: of two connections that are ready, the one the loop opened is told first, whenever it was
+// written to, also when it is watched anew, and whoever has its place later is not.
+func TestAnswersGoBeforeRequests(t *testing.T) {
+	l := stepper(t)
+	path := socketPath(t)
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	order := ""
+	hear := func(name string) *sink {
+		s := new(sink)
+		s.data = func() {
+			order += name
+			s.conn.Consume(len(s.conn.In()))
+		}
+		return s
+	}
+	dialled := hear("answer ")
+	dialled.conn = l.Dial(Addr{Path: path}, dialled)
+	server, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	us, client := unixPair(t)
+	defer unix.Close(client)
+	attached := hear("request ")
+	attached.conn = l.Attach(us, attached)
+	l.turn() // what Dial and Attach report
+	for range 2 {
+		order = ""
+		unix.Write(client, []byte("x"))
+		server.Write([]byte("x"))
+		l.turn()
+		if order != "answer request " {
+			t.Errorf("order %q", order)
+		}
+		s := dialled.conn.(*socket)
+		l.poller.change(s.fd, s.place, watchInput)
+	}
+	place := dialled.conn.(*socket).place
+	dialled.conn.Abort()
+	us, heirs := unixPair(t)
+	defer unix.Close(heirs)
+	heir := hear("heir ")
+	heir.conn = l.Attach(us, heir)
+	if now := heir.conn.(*socket).place; now != place&^placeOpened {
+		t.Fatalf("place %d, freed was %d", now, place)
+	}
+	l.turn()
+	order = ""
+	unix.Write(client, []byte("x"))
+	unix.Write(heirs, []byte("x"))
+	l.turn()
+	if order != "request heir " {
+		t.Errorf("order %q", order)
 	}
 }
